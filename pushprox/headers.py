@@ -1,0 +1,178 @@
+"""
+Headers, as values and as the lines of HTTP/1.1 (RFC 9110 section 5).
+
+Knows: what may stand in one, how they are found and dropped by name, and which
+of them belong to one hop. Does not know: what a header is there for, but for
+those; where a head or a body ends (L{pushprox.framing} does).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Set
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+HOP_BY_HOP = frozenset(
+    [
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authentication-info",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    ]
+)
+"""What ends at the next hop, in small letters (RFC 9110 section 7.6.1)."""
+
+END_TO_END = frozenset(
+    [
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"id",
+        b"x-prometheus-scrape-timeout",
+        b"x-prometheus-scrape-timeout-seconds",
+    ]
+)
+"""
+What a Connection header cannot take away, in small letters: where a message
+goes, who asks, which scrape it belongs to, how long that may take, and what its
+body is and where it ends. RFC 9110 section 7.6.1 forbids senders to name such
+fields there; who does it all the same wants them gone behind our back.
+"""
+
+TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+"""A name or a method, as the source of a pattern (RFC 9110 section 5.6.2)."""
+
+TEXT = rb"[\t\x20-\x7e\x80-\xff]*"
+"""A value or a reason phrase, likewise (RFC 9110 section 5.5)."""
+
+_matchToken = re.compile(TOKEN).fullmatch
+_matchText = re.compile(TEXT).fullmatch
+
+
+class MalformedMessage(ValueError):
+    """
+    This is not the message that it should be. The text says in one line why,
+    is plain ASCII, and quotes no header's value but that of a Content-Length:
+    fit for a log or a reply of plain text.
+    """
+
+
+def firstHeader(headers: Headers, name: bytes) -> bytes | None:
+    """
+    @return: the value of the first header of that name, in whatever case.
+    """
+    values = allHeaders(headers, name)
+    return values[0] if values else None
+
+
+def allHeaders(headers: Headers, name: bytes) -> list[bytes]:
+    """
+    @return: the values of all headers of that name, in whatever case, in order.
+    """
+    name = name.lower()
+    return [value for field, value in headers if field.lower() == name]
+
+
+def without(headers: Headers, *names: bytes) -> Headers:
+    """
+    @return: the headers less those of these names, in whatever case.
+    """
+    return withoutAll(headers, {name.lower() for name in names})
+
+
+def withoutAll(headers: Headers, names: Set[bytes]) -> Headers:
+    """
+    L{without}, for a set that is made once.
+
+    @param names: in small letters.
+    """
+    return tuple([field for field in headers if field[0].lower() not in names])
+
+
+def replaceHeader(headers: Headers, name: bytes, value: bytes) -> Headers:
+    """
+    @return: the headers with this one at their end, and no other of its name.
+    """
+    return (*without(headers, name), (name, value))
+
+
+def endToEnd(headers: Headers) -> Headers:
+    """
+    @return: the headers that an intermediary passes on: not L{HOP_BY_HOP}, nor
+        what a Connection header names, but always L{END_TO_END}.
+    """
+    named = {
+        option.strip(b" \t").lower()
+        for value in allHeaders(headers, b"connection")
+        for option in value.split(b",")
+    }
+    return withoutAll(headers, HOP_BY_HOP | (named - END_TO_END))
+
+
+def isToken(data: bytes) -> bool:
+    """
+    @return: whether this may be a header's name, or a method.
+    """
+    return _matchToken(data) is not None
+
+
+def isText(data: bytes) -> bool:
+    """
+    @return: whether this may be a header's value, or a reason phrase.
+    """
+    return _matchText(data) is not None
+
+
+def shown(data: bytes) -> str:
+    """
+    @return: the beginning of some bytes, so that it can be printed anywhere.
+    """
+    return repr(data[:60])[1:] + ("..." if len(data) > 60 else "")
+
+
+def checkHeaders(headers: Headers) -> None:
+    """
+    @raise MalformedMessage: if one has no token for a name (which a space
+        before the colon and a folded line come to), or a control byte.
+    """
+    for number, (name, value) in enumerate(headers, 1):
+        if not isToken(name):
+            raise MalformedMessage(f"header {number} has no valid name")
+        if not isText(value):
+            raise MalformedMessage(f"header {shown(name)} has a control byte in it")
+
+
+def joinFields(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """
+    @return: a line for each, with its line end.
+    """
+    return b"".join([b"%b: %b\r\n" % field for field in headers])
+
+
+def splitFields(block: bytes) -> Headers:
+    """
+    @param block: header lines, without the line end of the last.
+
+    @raise MalformedMessage: if one has no colon, or not what L{checkHeaders}
+        asks for.
+    """
+    if not block:
+        return ()
+    fields = []
+    for number, line in enumerate(block.split(b"\r\n"), 1):
+        name, colon, value = line.partition(b":")
+        if not colon:
+            raise MalformedMessage(f"header {number} has no colon")
+        fields.append((name, value.strip(b" \t")))
+    headers = tuple(fields)
+    checkHeaders(headers)
+    return headers

@@ -1,0 +1,322 @@
+"""
+The requests and responses that travel inside /poll and /push.
+
+Knows: both as frozen values and as the bytes of HTTP/1.1 (RFC 9110, RFC 9112).
+What does not keep the rules is refused, with a reason; what is written here
+cannot carry more lines than its values have fields.
+
+Does not know: connections, Twisted, names, deadlines, who asked for what.
+"""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from pushprox.framing import (
+    MAX_HEAD,
+    Body,
+    IncompleteMessage,
+    Section,
+    bodyReader,
+    framingOf,
+    hasNoBody,
+)
+from pushprox.headers import (
+    TEXT,
+    TOKEN,
+    Headers,
+    MalformedMessage,
+    allHeaders,
+    checkHeaders,
+    endToEnd,
+    isText,
+    isToken,
+    joinFields,
+    shown,
+    splitFields,
+    withoutAll,
+)
+
+# Of a response, and of a request: what is written anew each time.
+_FRAMING = frozenset([b"content-length", b"transfer-encoding", b"connection"])
+_NOT_KEPT = frozenset([b"host", b"content-length", b"transfer-encoding"])
+_WRITTEN_FIRST = _NOT_KEPT | {b"user-agent"}
+_ALWAYS_WITH_LENGTH = frozenset([b"POST", b"PUT", b"PATCH"])
+
+# User names in URLs are refused (RFC 9110 section 4.2.4): "t1@elsewhere" fools.
+_matchUrl = re.compile(
+    rb"https?://((?:[0-9A-Za-z._~!$&'()*+,;=%-]+|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?)"
+    rb"(?:[/?][\x21\x22\x24-\x7e\x80-\xff]*)?",
+    re.IGNORECASE,
+).fullmatch
+_matchRequestLine = re.compile(rb"(%b) ([^\s]+) HTTP/1\.1" % TOKEN).fullmatch
+# The reference's own errors come as HTTP/0.0.
+_matchStatusLine = re.compile(
+    rb"HTTP/([0-9]\.[0-9]) ([1-9][0-9]{2})(?: (%b))?" % TEXT
+).fullmatch
+
+
+def _authority(url: bytes) -> bytes:
+    """
+    @return: host and port, as they stand in the URL.
+
+    @raise MalformedMessage: if it is not one of http or https in absolute form.
+    """
+    found = _matchUrl(url)
+    if not found:
+        raise MalformedMessage(f"no absolute http(s) URL: {shown(url)}")
+    return found[1]
+
+
+@attrs.frozen
+class Request:
+    """
+    A scrape, as it travels in the reply to a poll.
+
+    @ivar url: in absolute form, as the scraper wrote it.
+    @ivar headers: those for Host and for the framing are written from C{url} and
+        C{body}, and are not looked at here.
+
+    @raise MalformedMessage: if the method is no token, the URL not absolute, or
+        a header not valid.
+    """
+
+    method: bytes
+    url: bytes
+    headers: Headers
+    body: bytes = b""
+
+    def __attrs_post_init__(self) -> None:
+        if not isToken(self.method):
+            raise MalformedMessage(f"no valid method: {shown(self.method)}")
+        _authority(self.url)
+        checkHeaders(self.headers)
+
+    def toBytes(self) -> bytes:
+        """
+        @return: the request in the order of the reference: Host, User-Agent,
+            Content-Length, then the others as they came.
+        """
+        agents = allHeaders(self.headers, b"user-agent")
+        fields = [(b"Host", _authority(self.url))]
+        fields += [(b"User-Agent", agent) for agent in agents]
+        if self.body or self.method in _ALWAYS_WITH_LENGTH:
+            fields.append((b"Content-Length", b"%d" % len(self.body)))
+        fields += withoutAll(self.headers, _WRITTEN_FIRST)
+        return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (
+            self.method,
+            self.url,
+            joinFields(fields),
+            self.body,
+        )
+
+    @classmethod
+    def fromBytes(cls, data: bytes) -> Request:
+        """
+        @param data: the whole reply to a poll.
+
+        @raise MalformedMessage: if it is anything but one whole request, such as
+            the web page of a load balancer.
+        """
+        line = _matchRequestLine(data.partition(b"\r\n")[0])
+        if not line:
+            raise MalformedMessage(f"no request but {shown(data)}")
+        found = Section("request's head", MAX_HEAD).feed(data)
+        if found is None:
+            raise IncompleteMessage("the request broke off in its head")
+        _, block, rest = found
+        headers = splitFields(block)
+        if len(allHeaders(headers, b"host")) != 1:
+            # RFC 9112 section 3.2. The URL counts, not what stands there (3.2.2).
+            raise MalformedMessage("not exactly one Host header")
+        length, chunked = framingOf(headers, b"1.1")
+        body = bodyReader(length or 0, chunked)
+        content = body.feed(rest)
+        body.end()
+        return cls(line[1], line[2], withoutAll(headers, _NOT_KEPT), content)
+
+
+@attrs.frozen
+class ResponseHead:
+    """
+    All of a response but its body.
+
+    @ivar headers: those for the framing are written from C{length} and
+        C{chunked}, and are not looked at here.
+    @ivar length: bytes of the body, which an answer to HEAD tells but lacks.
+    @ivar chunked: whether the body travels in chunks. If not, and without a
+        length, it runs to the end of the push.
+
+    @raise MalformedMessage: if one of these is not valid.
+    """
+
+    status: int
+    reason: bytes
+    headers: Headers
+    length: int | None
+    chunked: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if not 100 <= self.status <= 999:
+            raise MalformedMessage(f"no valid status: {self.status}")
+        if not isText(self.reason):
+            raise MalformedMessage("the reason phrase has a control byte in it")
+        if self.length is not None and (self.length < 0 or self.chunked):
+            raise MalformedMessage("a length below 0, or of a chunked body")
+        checkHeaders(self.headers)
+
+    def toBytes(self) -> bytes:
+        """
+        @return: the head, with the empty line after it. 1xx and 204 get no
+            framing (RFC 9110 section 8.6, RFC 9112 section 6.1).
+        """
+        framing: list[tuple[bytes, bytes]] = []
+        if self.status >= 200 and self.status != 204:
+            if self.chunked:
+                framing = [(b"Transfer-Encoding", b"chunked")]
+            elif self.length is not None:
+                framing = [(b"Content-Length", b"%d" % self.length)]
+        fields = joinFields((*framing, *withoutAll(self.headers, _FRAMING)))
+        return b"HTTP/1.1 %d %b\r\n%b\r\n" % (self.status, self.reason, fields)
+
+
+@attrs.frozen
+class Response:
+    """
+    What a target answered, as it travels in a push.
+    """
+
+    head: ResponseHead
+    body: bytes = b""
+
+    def toBytes(self, method: bytes = b"GET") -> bytes:
+        """
+        @param method: of the request that this answers.
+
+        @raise MalformedMessage: if the body is not what the head announces, or
+            there is one where none may be.
+        """
+        expected = self.head.length
+        if hasNoBody(self.head.status, method):
+            expected = 0
+        elif self.head.chunked:
+            chunk = b"%x\r\n%b\r\n" % (len(self.body), self.body) if self.body else b""
+            return b"%b%b0\r\n\r\n" % (self.head.toBytes(), chunk)
+        if expected not in (None, len(self.body)):
+            raise MalformedMessage(
+                f"a body of {len(self.body)} bytes where {expected} belong"
+            )
+        return self.head.toBytes() + self.body
+
+    @classmethod
+    def fromBytes(cls, data: bytes, method: bytes = b"GET") -> Response:
+        """
+        @param data: the whole body of a push.
+        @param method: of the request that this answers.
+
+        @raise MalformedMessage: if it is anything but one whole response.
+        """
+        decoder = ResponseDecoder()
+        body = decoder.feed(data)
+        decoder.end(method)
+        assert decoder.head is not None
+        return cls(decoder.head, body)
+
+
+@attrs.define(eq=False)
+class ResponseDecoder:
+    """
+    Reads a push piece by piece. It holds no more than the head, and of the body
+    no more than a line between chunks.
+
+    After an error it only repeats that error.
+
+    @ivar head: once it is whole; without what ended at the client
+        (L{endToEnd}: the Connection header, which says what that is, is gone).
+    @ivar _section: the head, until then.
+    @ivar _body: after the head.
+    @ivar _bodyBegan: whether a byte came after the head.
+    @ivar _fault: what was wrong.
+    """
+
+    _maxHead: int = MAX_HEAD
+    head: ResponseHead | None = attrs.field(default=None, init=False)
+    _section: Section = attrs.field(init=False)
+    _body: Body = attrs.field(init=False)
+    _bodyBegan: bool = attrs.field(default=False, init=False)
+    _fault: str = attrs.field(default="", init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._section = Section("response's head", self._maxHead)
+
+    def feed(self, data: bytes) -> bytes:
+        """
+        @param data: the next piece of the push, of any size.
+
+        @return: what there is of the target's body in it.
+
+        @raise MalformedMessage: as soon as the push cannot become a response.
+        """
+        if self._fault:
+            raise MalformedMessage(self._fault)
+        try:
+            if self.head is None:
+                data = self._feedHead(data)
+                if self.head is None:
+                    return b""
+            if data:
+                self._bodyBegan = True
+            return self._body.feed(data)
+        except MalformedMessage as error:
+            self._fault = str(error)
+            raise
+
+    def _feedHead(self, data: bytes) -> bytes:
+        """
+        @return: what came after the head.
+        """
+        found = self._section.feed(data)
+        if found is None:
+            start = bytes(self._section.held[:60])
+            if not b"HTTP/".startswith(start[:5]):
+                raise MalformedMessage(f"no response but {shown(start)}")
+            return b""
+        first, block, rest = found
+        line = _matchStatusLine(first)
+        if not line:
+            raise MalformedMessage(f"no status line but {shown(first)}")
+        headers = splitFields(block)
+        length, chunked = framingOf(headers, line[1])
+        self.head = ResponseHead(
+            int(line[2]),
+            line[3] or b"",
+            withoutAll(endToEnd(headers), _FRAMING),
+            length,
+            chunked,
+        )
+        if hasNoBody(self.head.status, b""):
+            self._body = bodyReader(0, False)
+        else:
+            self._body = bodyReader(length, chunked)
+        return rest
+
+    def end(self, method: bytes = b"GET") -> None:
+        """
+        The push is over.
+
+        @param method: of the request that this answers; an answer to HEAD has no
+            body, whatever its head says.
+
+        @raise IncompleteMessage: if the head or the body broke off.
+        @raise MalformedMessage: if a body follows where none may be.
+        """
+        if self._fault:
+            raise MalformedMessage(self._fault)
+        if self.head is None:
+            raise IncompleteMessage("the response broke off in its head")
+        if method != b"HEAD":
+            self._body.end()
+        elif self._bodyBegan:
+            raise MalformedMessage("a body follows the head of an answer to HEAD")

@@ -1,0 +1,109 @@
+"""
+Names of clients, and the URLs they stand in.
+
+What both houses must agree on: how a name is compared, and how the URL of a
+scrape is taken apart. Pure functions and values, no Twisted.
+"""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+# A host name as DNS, containers and /etc/hosts have it, or an IP address.
+_NAME = re.compile(r"[A-Za-z0-9_~.:-]+")
+
+_URL = re.compile(
+    rb"""
+    (?P<scheme>[A-Za-z][A-Za-z0-9+.-]*) ://
+    (?P<host> [A-Za-z0-9_~.-]+ | \[ [0-9A-Fa-f:.]+ \] )
+    (?: : (?P<port> [0-9]{0,5} ) )?
+    (?P<resource> (?: [/?] [\x21-\x7e\x80-\xff]* )? )
+    """,
+    re.VERBOSE,
+)
+
+
+def canonicalName(name: str) -> str:
+    """
+    @return: the name as it is compared: DNS knows no case (RFC 4343), and a
+        trailing dot only says that nothing is missing.
+    """
+    return name.removesuffix(".").lower()
+
+
+def nameFromText(text: bytes, limit: int) -> str:
+    """
+    Check a name as a client sends it.
+
+    @param limit: the most bytes a name may have.
+    @return: the name as it was spelled, without white space around it.
+    @raise ValueError: if this can be no name; says why.
+    """
+    text = text.strip()
+    if not text:
+        raise ValueError("expected the name of a client, got nothing")
+    if len(text) > limit:
+        raise ValueError(f"expected a name of at most {limit} bytes, got {len(text)}")
+    name = text.decode("latin-1")
+    if not _NAME.fullmatch(name) or not canonicalName(name):
+        raise ValueError(f"expected the name of a client, got {name!a}")
+    return name
+
+
+@attrs.frozen
+class TargetUrl:
+    """
+    The URL of a scrape, in its parts as they were written.
+
+    @ivar scheme: in lower case.
+    @ivar host: without the brackets of an IPv6 address.
+    @ivar port: L{None} where the URL has none.
+    @ivar resource: path and query; empty where the URL ends with the host.
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+    resource: bytes
+
+    @classmethod
+    def fromBytes(cls, url: bytes) -> TargetUrl:
+        """
+        @raise ValueError: if this is no absolute URL (RFC 9112 section 3.2.2).
+            User names in a URL are refused: RFC 9110 section 4.2.4.
+        """
+        match = _URL.fullmatch(url)
+        if match is None:
+            raise ValueError(
+                "expected an absolute URL like http://name:9100/metrics,"
+                f" got {url[:200].decode('latin-1')!a}"
+            )
+        port = int(match["port"]) if match["port"] else None
+        if port is not None and not 0 < port < 65536:
+            raise ValueError(f"expected a port from 1 to 65535, got {port}")
+        return cls(
+            match["scheme"].decode("ascii").lower(),
+            match["host"].decode("ascii").strip("[]"),
+            port,
+            match["resource"],
+        )
+
+    @property
+    def authority(self) -> bytes:
+        """
+        Host and port as they stand in a URL or a Host header.
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (host if self.port is None else f"{host}:{self.port}").encode("ascii")
+
+    def toBytes(self) -> bytes:
+        """
+        The URL again.
+        """
+        return b"%s://%s%s" % (
+            self.scheme.encode("ascii"),
+            self.authority,
+            self.resource,
+        )
