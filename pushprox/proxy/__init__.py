@@ -1,0 +1,3 @@
+"""
+The proxy: it brings scrapes and polls together.
+"""

@@ -1,0 +1,611 @@
+"""
+Who waits for whom: parked polls, queued scrapes, known names.
+
+This module knows Deferreds and a clock. It does not know HTTP: what a scrape
+or a poll that cannot be served looks like on the wire is for
+L{pushprox.proxy.resources} to say.
+
+A scrape is first I{queued}, in the order it came. A poll takes it: it is then
+I{handed} out, until the client's receipt shows that the line was alive; from
+there on it is I{confirmed} and is never handed out again, however slow the
+target is. A receipt that does not come in time means that the line was dead:
+the scrape is queued again, under the same id, and the first answer wins.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Hashable, Iterable, Iterator
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pushprox.message import Request, Response
+from pushprox.proxy.refusals import (
+    BrokenAnswer,
+    Full,
+    NotAnswered,
+    NotTaken,
+    ScrapeFailed,
+    Stopping,
+    Superseded,
+    UnknownName,
+    UnknownScrape,
+)
+from pushprox.proxy.registration import (
+    ABSENT_AFTER,
+    Instance,
+    Parked,
+    Poll,
+    Registration,
+)
+
+#: Methods that may reach a target twice without harm (RFC 9110 section 9.2.2;
+#: PUT and DELETE are idempotent too, but no scrape uses them).
+_REPEATABLE = frozenset({b"GET", b"HEAD"})
+
+
+#: How a scrape can end, in one word each.
+OUTCOMES = (
+    "answered",
+    "broken",
+    "cancelled",
+    "not_answered",
+    "not_taken",
+    "refused",
+    "stopping",
+    "unknown",
+)
+
+
+@attrs.frozen
+class Instruction:
+    """
+    What a poll is answered with: one scrape for the client to do.
+
+    @ivar request: the scrape, as the scraper wrote it.
+    @ivar spelling: the name as this client polled it.
+    @ivar remaining: the seconds left until the proxy gives the scrape up.
+    """
+
+    id: bytes
+    request: Request
+    spelling: str
+    remaining: float
+
+
+@attrs.frozen
+class Rules:
+    """
+    What the operator decided: times in seconds, and limits.
+
+    @ivar registrationTimeout: how long a name without a poll stays known.
+    @ivar warmup: how long after the start unknown names are waited for.
+    @ivar receiptWait: how long a line has to show that it is alive.
+    @ivar pollsPerInstance: parked polls of one instance.
+    @ivar polls: parked polls in all.
+    @ivar queuedPerName: queued scrapes of one name.
+    @ivar queued: queued scrapes in all.
+    @ivar shared: whether instances of one name share its scrapes.
+    """
+
+    registrationTimeout: float = 300.0
+    warmup: float = 30.0
+    receiptWait: float = 2.0
+    pollsPerInstance: int = 16
+    polls: int = 20000
+    queuedPerName: int = 1000
+    queued: int = 20000
+    shared: bool = False
+
+
+@attrs.define(eq=False)
+class _Scrape:
+    """
+    A scrape that nobody answered yet.
+
+    @ivar order: its place among all scrapes, by arrival.
+    @ivar handed: the lines it was written to, each with the id of the instance
+        that polled on it, and the time.
+    @ivar line: the line whose receipt is awaited, if one is.
+    @ivar instance: whose line that is, or was.
+    @ivar confirmed: whether a client has it in hand.
+    @ivar doubtful: whether a poll of the name was lost since it was handed.
+    """
+
+    id: bytes
+    order: int
+    request: Request
+    registration: Registration[_Scrape]
+    arrived: float
+    deadline: float
+    answer: Deferred[Response]
+    handed: dict[tuple[Hashable, bytes | None], float] = attrs.Factory(dict)
+    line: Hashable | None = None
+    instance: Instance | None = None
+    confirmed: bool = False
+    doubtful: bool = False
+    expiry: IDelayedCall | None = None
+    receipt: IDelayedCall | None = None
+
+    def __lt__(self, other: _Scrape) -> bool:
+        return self.order < other.order
+
+
+@attrs.define(eq=False)
+class Coordinator:
+    """
+    Brings scrapes and polls together.
+
+    @ivar clock: the one clock of all waits.
+    @ivar makeId: makes the ids of scrapes; they must not be guessable, since
+        who knows an id can answer.
+    @ivar outcome: called with one word for each scrape that ended, and the
+        seconds it took.
+    """
+
+    clock: IReactorTime
+    rules: Rules
+    makeId: Callable[[], bytes]
+    outcome: Callable[[str, float], None] = lambda word, seconds: None
+
+    parked: int = attrs.field(default=0, init=False)
+    queued: int = attrs.field(default=0, init=False)
+    requeued: int = attrs.field(default=0, init=False)
+    stopping: bool = attrs.field(default=False, init=False)
+    _registrations: dict[str, Registration[_Scrape]] = attrs.field(
+        factory=dict, init=False
+    )
+    _scrapes: dict[bytes, _Scrape] = attrs.field(factory=dict, init=False)
+    _lines: dict[Hashable, _Scrape] = attrs.field(factory=dict, init=False)
+    _scrapeCount: int = attrs.field(default=0, init=False)
+    _started: float = attrs.field(init=False)
+    _sweep: IDelayedCall | None = attrs.field(default=None, init=False)
+    _ended: bool = attrs.field(default=False, init=False)
+    _drained: Deferred[None] | None = attrs.field(default=None, init=False)
+
+    _log = Logger()
+
+    def __attrs_post_init__(self) -> None:
+        self._started = self.clock.seconds()
+
+    # What others may know.
+
+    @property
+    def inFlight(self) -> int:
+        """
+        The number of scrapes that wait for an answer, queued ones included.
+        """
+        return len(self._scrapes)
+
+    @property
+    def contested(self) -> int:
+        """
+        The number of names that more than one instance polls for.
+        """
+        return sum(r.contested for r in self._registrations.values())
+
+    @property
+    def quiet(self) -> bool:
+        """
+        Whether nothing is left behind: no name, no scrape, no poll, no timer.
+        """
+        return not (
+            self._registrations
+            or self._scrapes
+            or self._lines
+            or self.parked
+            or self.queued
+            or self._sweep
+        )
+
+    def known(self) -> Iterator[Registration[_Scrape]]:
+        """
+        The names that have polls parked, or polled within the registration
+        timeout, in no particular order.
+        """
+        return (r for r in self._registrations.values() if self._isKnown(r))
+
+    def _isKnown(self, registration: Registration[_Scrape]) -> bool:
+        seen = registration.seen(self.clock.seconds())
+        return seen is not None and seen < self.rules.registrationTimeout
+
+    # The scraper's side.
+
+    def scrape(self, name: str, request: Request, budget: float) -> Deferred[Response]:
+        """
+        Have a request done by the client of a name.
+
+        @param name: the name, normalised.
+        @param budget: the seconds after which an answer is of no use.
+        @return: fires with the target's answer; fails with L{ScrapeFailed},
+            L{Full} or L{Stopping}. Cancel it when the scraper hangs up.
+        """
+        now = self.clock.seconds()
+        registration = self._registrations.get(name)
+        if self.stopping:
+            self.outcome("stopping", 0.0)
+            raise Stopping()
+        if (registration is None or not self._isKnown(registration)) and (
+            now - self._started >= self.rules.warmup
+        ):
+            self.outcome("unknown", 0.0)
+            raise UnknownName(name)
+        if self.queued >= self.rules.queued:
+            self.outcome("refused", 0.0)
+            raise Full("scrapes queued", self.rules.queued)
+        if registration is None:
+            registration = self._register(name)
+        elif len(registration.queue) >= self.rules.queuedPerName:
+            self.outcome("refused", 0.0)
+            raise Full(f"scrapes queued for {name}", self.rules.queuedPerName)
+
+        self._scrapeCount += 1
+        scrape = _Scrape(
+            id=self.makeId(),
+            order=self._scrapeCount,
+            request=request,
+            registration=registration,
+            arrived=now,
+            deadline=now + budget,
+            answer=Deferred(lambda answer: self._finish(scrape, "cancelled")),
+        )
+        self._scrapes[scrape.id] = scrape
+        registration.scrapes.append(scrape)
+        scrape.expiry = self.clock.callLater(budget, self._expire, scrape)
+        self._enqueue(scrape)
+        return scrape.answer
+
+    def _expire(self, scrape: _Scrape) -> None:
+        """
+        The deadline of a scrape has come: say whose fault it is.
+        """
+        now = self.clock.seconds()
+        name = scrape.registration.name
+        seen = scrape.registration.seen(now)
+        error: ScrapeFailed
+        if scrape.handed:
+            word, error = "not_answered", NotAnswered(name, now - scrape.arrived)
+        elif seen is None:
+            word, error = "unknown", UnknownName(name)
+        else:
+            word, error = "not_taken", NotTaken(name, seen)
+        self._finish(scrape, word, Failure(error))
+
+    def _finish(
+        self, scrape: _Scrape, word: str, result: Response | Failure | None = None
+    ) -> None:
+        """
+        Forget a scrape, so that nothing refers to it any more, and give the
+        scraper its result.
+        """
+        registration = scrape.registration
+        del self._scrapes[scrape.id]
+        registration.scrapes.remove(scrape)
+        self._dequeue(scrape)
+        self._endReceipt(scrape)
+        if scrape.expiry is not None and scrape.expiry.active():
+            scrape.expiry.cancel()
+        scrape.expiry = None
+        self._forgetIfVain(registration)
+        self.outcome(word, self.clock.seconds() - scrape.arrived)
+        if result is not None:
+            scrape.answer.callback(result)
+        if self._drained is not None and not self._scrapes:
+            drained, self._drained = self._drained, None
+            drained.callback(None)
+
+    # The client's side.
+
+    def poll(self, poll: Poll) -> Deferred[Instruction | None]:
+        """
+        Wait for a scrape.
+
+        @return: fires with an L{Instruction}, or with L{None} when the poll's
+            own C{wait} is over; fails with L{Superseded}, L{Full} or
+            L{Stopping}. Cancel it when the client hangs up.
+        """
+        if self._ended:
+            raise Stopping()
+        registration = self._registrations.get(poll.name)
+        if registration is None:
+            registration = self._register(poll.name)
+        self._takeReceipts(registration, poll)
+        instance = registration.instances.get(poll.instance)
+        if instance and len(instance.parked) >= self.rules.pollsPerInstance:
+            self._end(instance.parked[0], Superseded())
+        elif self.parked >= self.rules.polls:
+            self._forgetIfVain(registration)
+            raise Full("polls parked", self.rules.polls)
+        instance = registration.greet(poll, self.clock.seconds())
+
+        parked = Parked(poll, instance, Deferred(lambda answer: self._lose(parked)))
+        if poll.wait is not None:
+            parked.expiry = self.clock.callLater(poll.wait, self._end, parked)
+        instance.parked.append(parked)
+        self.parked += 1
+        self._match(registration)
+        return parked.answer
+
+    def _unpark(self, parked: Parked) -> None:
+        """
+        Take a poll out of its place: it is answered, ended or lost.
+        """
+        parked.instance.parked.remove(parked)
+        parked.instance.lastSeen = self.clock.seconds()
+        self.parked -= 1
+        if parked.expiry is not None and parked.expiry.active():
+            parked.expiry.cancel()
+        parked.expiry = None
+
+    def _end(self, parked: Parked, error: Exception | None = None) -> None:
+        """
+        End a poll without a scrape.
+        """
+        self._unpark(parked)
+        registration = parked.instance.registration
+        registration.expectBack(
+            parked.instance, self.clock.seconds() + self.rules.receiptWait
+        )
+        if error is None:
+            parked.answer.callback(None)
+        else:
+            parked.answer.errback(error)
+
+    def _lose(self, parked: Parked) -> None:
+        """
+        The line of a parked poll is gone.
+        """
+        self._unpark(parked)
+        registration = parked.instance.registration
+        for scrape in registration.scrapes:
+            # A poll that comes now may stand for this one, and not be the
+            # receipt of a scrape on some other line.
+            scrape.doubtful = True
+        if not parked.instance.parked:
+            registration.leave(parked.instance)
+            self._match(registration)
+
+    # How they meet.
+
+    def _enqueue(self, scrape: _Scrape) -> None:
+        insort(scrape.registration.queue, scrape)
+        self.queued += 1
+        self._match(scrape.registration)
+
+    def _dequeue(self, scrape: _Scrape) -> None:
+        if scrape in scrape.registration.queue:
+            scrape.registration.queue.remove(scrape)
+            self.queued -= 1
+
+    def _match(self, registration: Registration[_Scrape]) -> None:
+        """
+        Hand queued scrapes to parked polls while there are both.
+        """
+        now = self.clock.seconds()
+        while registration.queue:
+            scrape = registration.queue[0]
+            if scrape.deadline <= now:
+                # A busy reactor may see a poll, or that a line is dead, before
+                # the timer that is due: nothing remains to hand out.
+                self._expire(scrape)
+                continue
+            parked = registration.choose(now, self.rules.shared)
+            if parked is None:
+                break
+            self._hand(scrape, parked)
+        registration.awaitHolder(self.clock, self._match)
+
+    def _hand(self, scrape: _Scrape, parked: Parked) -> None:
+        """
+        Give a scrape to a poll, and watch for the receipt.
+        """
+        now = self.clock.seconds()
+        remaining = scrape.deadline - now
+        registration = scrape.registration
+        self._dequeue(scrape)
+        self._unpark(parked)
+        line = parked.poll.line
+        # A third of what remains leaves time for a second line, and a third.
+        # A client that usually takes longer may have up to a half.
+        wait = max(
+            min(self.rules.receiptWait, remaining / 3),
+            min(2 * registration.usualReceipt, remaining / 2),
+        )
+        registration.expectBack(parked.instance, now + wait)
+        scrape.handed[line, parked.poll.instance] = now
+        scrape.line = line
+        scrape.instance = parked.instance
+        scrape.doubtful = False
+        self._lines[line] = scrape
+        scrape.receipt = self.clock.callLater(wait, self._lineIsDead, scrape)
+        parked.answer.callback(
+            Instruction(scrape.id, scrape.request, parked.poll.spelling, remaining)
+        )
+
+    def _takeReceipts(self, registration: Registration[_Scrape], poll: Poll) -> None:
+        """
+        See which scrapes a poll shows to have arrived at its client.
+        """
+        arrived: Iterable[_Scrape]
+        open = [s for s in registration.scrapes if s.handed and not s.confirmed]
+        if poll.taken is not None:
+            arrived = [s for s in open if s.id in poll.taken]
+        else:
+            # What was given to another instance is not for this one to confirm,
+            # though a load balancer may lend both the same line.
+            arrived = [s for s in open if (poll.line, poll.instance) in s.handed]
+            awaited = [
+                s
+                for s in open
+                if s.line is not None and (s.line, poll.instance) in s.handed
+            ]
+            if not arrived and len(awaited) == 1 and not awaited[0].doubtful:
+                arrived = awaited
+        for scrape in arrived:
+            self._confirm(scrape, poll)
+
+    def _confirm(self, scrape: _Scrape, poll: Poll | None = None) -> None:
+        """
+        A client has this scrape in hand, as its poll or its answer shows.
+        """
+        handedAt = max(scrape.handed.values())
+        if poll is not None:
+            handedAt = scrape.handed.get((poll.line, poll.instance), handedAt)
+        scrape.registration.learnReceipt(self.clock.seconds() - handedAt)
+        scrape.confirmed = True
+        self._dequeue(scrape)
+        self._endReceipt(scrape)
+
+    def _endReceipt(self, scrape: _Scrape) -> None:
+        if scrape.line is not None:
+            # Another scrape may have been handed to that line by now.
+            if self._lines.get(scrape.line) is scrape:
+                del self._lines[scrape.line]
+            scrape.line = None
+        if scrape.receipt is not None and scrape.receipt.active():
+            scrape.receipt.cancel()
+        scrape.receipt = None
+
+    def lineBroke(self, line: Hashable) -> None:
+        """
+        A connection ended in an error: what was written to it last may never
+        have arrived. (A clean end says nothing: some load balancers close a
+        connection after every reply.)
+        """
+        scrape = self._lines.get(line)
+        if scrape is not None:
+            self._lineIsDead(scrape)
+
+    def _lineIsDead(self, scrape: _Scrape) -> None:
+        """
+        No receipt came: whoever had this scrape loses the name, and the
+        scrape goes to the next poll, now or when one comes.
+        """
+        self._endReceipt(scrape)
+        registration = scrape.registration
+        registration.distrust(scrape.instance)
+        self._log.debug(
+            "No receipt for scrape {id} of {name}: its line is taken for dead",
+            id=scrape.id,
+            name=registration.name,
+        )
+        if scrape.request.method in _REPEATABLE:
+            self.requeued += 1
+            self._enqueue(scrape)
+        else:
+            self._match(registration)
+
+    # Answers.
+
+    def expected(self, id: bytes) -> Request:
+        """
+        The request that an answer with this id belongs to.
+
+        @raise UnknownScrape: if nobody waits for it.
+        """
+        return self._expected(id).request
+
+    def _expected(self, id: bytes) -> _Scrape:
+        scrape = self._scrapes.get(id)
+        if scrape is None or not scrape.handed:
+            raise UnknownScrape(id)
+        return scrape
+
+    def push(self, id: bytes, response: Response) -> None:
+        """
+        Answer a scrape.
+
+        @raise UnknownScrape: if nobody waits for it.
+        """
+        scrape = self._expected(id)
+        if scrape.line is not None:
+            self._confirm(scrape)
+        self._finish(scrape, "answered", response)
+
+    def breakOff(self, id: bytes, detail: str) -> None:
+        """
+        Fail a scrape: its answer began and cannot be had whole.
+
+        @raise UnknownScrape: if nobody waits for it.
+        """
+        scrape = self._expected(id)
+        error = BrokenAnswer(scrape.registration.name, detail)
+        self._finish(scrape, "broken", Failure(error))
+
+    # The life of names.
+
+    def _register(self, name: str) -> Registration[_Scrape]:
+        registration = self._registrations[name] = Registration(name)
+        if self._sweep is None:
+            self._sweep = self.clock.callLater(
+                self._sweepInterval, self._sweepRegistrations
+            )
+        return registration
+
+    @property
+    def _sweepInterval(self) -> float:
+        return max(1.0, min(10.0, self.rules.registrationTimeout / 10))
+
+    @property
+    def _absentAfter(self) -> float:
+        return min(ABSENT_AFTER, self.rules.registrationTimeout)
+
+    def _sweepRegistrations(self) -> None:
+        """
+        Forget the names whose time is over. One timer for all of them: a
+        timer each would be set anew by every poll.
+        """
+        self._sweep = None
+        now = self.clock.seconds()
+        for registration in list(self._registrations.values()):
+            registration.notice(now, self._absentAfter)
+            self._match(registration)
+            self._forgetIfVain(registration)
+        if self._registrations:
+            self._sweep = self.clock.callLater(
+                self._sweepInterval, self._sweepRegistrations
+            )
+
+    def _forgetIfVain(self, registration: Registration[_Scrape]) -> None:
+        """
+        Drop a name that nobody waits for or polls under any more.
+        """
+        if registration.scrapes or self._isKnown(registration):
+            return
+        if self._registrations.pop(registration.name, None) is not None:
+            registration.notice(self.clock.seconds(), self._absentAfter)
+            registration.close()
+        if not self._registrations and self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    # The end.
+
+    def stop(self) -> Deferred[None]:
+        """
+        Take no new scrapes, and let those in flight end; then end all polls.
+
+        @return: fires when no scrape and no poll is left.
+        """
+        self.stopping = True
+        drained = self._drained = Deferred()
+        if not self._scrapes:
+            self._drained = None
+            drained.callback(None)
+        return drained.addCallback(lambda _: self._endPolls())
+
+    def _endPolls(self) -> None:
+        self._ended = True
+        for registration in self._registrations.values():
+            for instance in registration.instances.values():
+                for parked in list(instance.parked):
+                    self._end(parked, Stopping())
+            registration.close()
+        self._registrations.clear()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
