@@ -1,0 +1,120 @@
+"""
+What the proxy measures, under the names of the reference where it has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pushprox.channel import Site
+from pushprox.metrics import Ledger
+from pushprox.proxy.coordinator import OUTCOMES, Coordinator
+
+
+class Measures:
+    """
+    The proxy's metrics.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._ended = ledger.tally(
+            "pushprox_proxy_scrapes", "Scrapes by how they ended.", "outcome"
+        )
+        for word in OUTCOMES:
+            self._ended.add(word, by=0)
+        self._durations = ledger.spread(
+            "pushprox_proxy_scrape_duration_seconds",
+            "From the arrival of a scrape to its end, by how it ended.",
+            "outcome",
+        )
+        self._carried = ledger.tally(
+            "pushprox_proxy_carried_bytes", "Bytes of bodies handed to scrapers."
+        )
+        self._requests = ledger.tally(
+            "pushprox_http_requests", "Number of http api requests.", "code", "path"
+        )
+        self._times = ledger.spread(
+            "pushprox_http_duration_seconds", "Time taken by path.", "path"
+        )
+        # Not a slip of ours: dashboards rely on the name.
+        self._proxied = ledger.tally(
+            "pushproxy_proxied_requests", "Number of http proxy requests.", "code"
+        )
+
+    def scrapeEnded(self, outcome: str, seconds: float) -> None:
+        """
+        A scrape ended, in one of L{OUTCOMES}.
+        """
+        self._ended.add(outcome)
+        self._durations.add(seconds, outcome)
+
+    def carried(self, size: int) -> None:
+        """
+        A scraper was given so many bytes.
+        """
+        self._carried.add(by=size)
+
+    def proxied(self, status: int, seconds: float) -> None:
+        """
+        A scraper was answered.
+        """
+        self._proxied.add(str(status))
+
+    def requests(self, path: str) -> Callable[[int, float], None]:
+        """
+        @return: counts the requests for one path.
+        """
+        self._requests.add("200", path, by=0)
+
+        def count(status: int, seconds: float) -> None:
+            self._requests.add(str(status), path)
+            self._times.add(seconds, path)
+
+        return count
+
+    def watch(self, coordinator: Coordinator, site: Site) -> None:
+        """
+        Show what the coordinator and the site hold at any time.
+        """
+        gauge = self._ledger.gauge
+        gauge(
+            "pushprox_proxy_clients",
+            "Number of known pushprox clients.",
+            lambda: sum(1 for _ in coordinator.known()),
+        )
+        gauge(
+            "pushprox_proxy_connected_clients",
+            "Known clients that have a poll parked.",
+            lambda: sum(r.connected for r in coordinator.known()),
+        )
+        gauge(
+            "pushprox_proxy_contested_names",
+            "Names that more than one client process polls as.",
+            lambda: coordinator.contested,
+        )
+        gauge(
+            "pushprox_proxy_parked_polls",
+            "Polls that wait for a scrape.",
+            lambda: coordinator.parked,
+        )
+        gauge(
+            "pushprox_proxy_queued_scrapes",
+            "Scrapes that wait for a poll.",
+            lambda: coordinator.queued,
+        )
+        gauge(
+            "pushprox_proxy_scrapes_in_flight",
+            "Scrapes that wait for an answer, queued ones included.",
+            lambda: coordinator.inFlight,
+        )
+        gauge(
+            "pushprox_proxy_connections",
+            "Open connections.",
+            lambda: len(site.lines),
+        )
+        self._ledger.total(
+            "pushprox_proxy_requeued_scrapes",
+            "Scrapes queued again since the line they were handed to was dead.",
+            lambda: coordinator.requeued,
+        )

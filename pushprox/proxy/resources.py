@@ -1,0 +1,252 @@
+"""
+The proxy's resource tree: which door or page a request is for, the pages
+themselves, and the counting of requests.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.static import Data
+
+from pushprox import __version__
+from pushprox.metrics import MetricsResource
+from pushprox.proxy.coordinator import Coordinator
+from pushprox.proxy.doors import PollDoor, PushDoor, ScrapeDoor, Timeouts, writeText
+from pushprox.proxy.measures import Measures
+
+#: A proxy that just started does not know its clients yet, and a list without
+#: them would make Prometheus drop their targets. Clients of the reference are
+#: back after at most 7.5 s.
+SETTLING = 10.0
+
+#: The status that is counted where the other side hung up before the reply.
+HUNG_UP = 499
+
+_VERSION = __version__.encode("ascii")
+
+
+class ClientsResource(Resource):
+    """
+    C{/clients}: the known names, as Prometheus's service discovery reads them.
+    """
+
+    isLeaf = True
+
+    def __init__(self, coordinator: Coordinator, clock: IReactorTime) -> None:
+        super().__init__()
+        self._coordinator = coordinator
+        self._clock = clock
+        self._started = clock.seconds()
+
+    def render_GET(self, request: Request) -> bytes | int:
+        """
+        @return: a list of target groups in a steady order. Labels that begin
+            with C{__meta_} end with relabelling, so they disturb nobody.
+        """
+        known = sorted(self._coordinator.known(), key=lambda r: r.name)
+        warmup = self._coordinator.rules.warmup
+        settling = warmup if not known else min(SETTLING, warmup)
+        left = self._started + settling - self._clock.seconds()
+        if left > 0:
+            # Prometheus keeps its last list when it gets an error.
+            request.setHeader(b"Retry-After", b"%d" % math.ceil(left))
+            writeText(
+                request,
+                503,
+                "Service Unavailable",
+                "The proxy has just started and its clients are still coming back:"
+                f" ask again in {left:.0f} s",
+            )
+            request.finish()
+            return NOT_DONE_YET
+        groups = [
+            {
+                "targets": [registration.name],
+                "labels": {
+                    "__meta_pushprox_connected": str(registration.connected).lower(),
+                    "__meta_pushprox_contested": str(registration.contested).lower(),
+                },
+            }
+            for registration in known
+        ]
+        request.setHeader(b"Content-Type", b"application/json")
+        return json.dumps(groups).encode("ascii") + b"\n"
+
+
+class Text(Resource):
+    """
+    A resource that says one line.
+    """
+
+    isLeaf = True
+
+    def __init__(self, line: Callable[[], tuple[int, str]]) -> None:
+        """
+        @param line: the status and the line of now.
+        """
+        super().__init__()
+        self._line = line
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        @return: the line.
+        """
+        status, line = self._line()
+        request.setResponseCode(status)
+        request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+        return line.encode("utf-8") + b"\n"
+
+
+class Refusal(Resource):
+    """
+    A resource that refuses whatever is asked of it, by any method.
+    """
+
+    isLeaf = True
+
+    def __init__(self, status: int, reason: str, text: str) -> None:
+        super().__init__()
+        self._reply = (status, reason, text)
+
+    def render(self, request: Request) -> int:
+        """
+        Say why.
+        """
+        writeText(request, *self._reply)
+        request.finish()
+        return NOT_DONE_YET
+
+
+LANDING_PAGE = f"""\
+<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>PushProx proxy</title></head>
+<body>
+<h1>PushProx proxy</h1>
+<p>Version {__version__}. Point Prometheus's <code>proxy_url</code> here.</p>
+<ul>
+<li><a href="clients">Clients</a>, for service discovery</li>
+<li><a href="metrics">Metrics</a></li>
+<li><a href="-/healthy">Healthy?</a></li>
+<li><a href="-/ready">Ready?</a></li>
+</ul>
+</body>
+</html>
+""".encode("ascii")
+
+
+NOT_HERE = Refusal(404, "Not Found", "404 page not found")
+
+NOT_ONE_HOST = Refusal(
+    400, "Bad Request", "400 Bad Request: expected exactly one Host header"
+)
+
+
+class Root(Resource):
+    """
+    What is asked for: a scrape, if the request is in absolute form or a CONNECT
+    (RFC 9112 section 3.2), else one of the proxy's own pages.
+    """
+
+    def __init__(self, scrapes: IResource, pages: dict[bytes, IResource]) -> None:
+        """
+        @param pages: by their whole paths.
+        """
+        super().__init__()
+        self._scrapes = scrapes
+        self._pages = pages
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
+        """
+        Decide by the form of the request's target, before any path is looked at.
+        """
+        request.setHeader(b"Server", b"pushprox/" + _VERSION)
+        request.setHeader(b"Pushprox-Version", _VERSION)
+        request.postpath = []
+        hosts = request.requestHeaders.getRawHeaders(b"Host", [])
+        if len(hosts) > 1 or (not hosts and request.clientproto != b"HTTP/1.0"):
+            # RFC 9112 section 3.2.
+            return NOT_ONE_HOST
+        if not request.uri.startswith(b"/") or request.method == b"CONNECT":
+            return self._scrapes
+        return self._pages.get(request.path, NOT_HERE)
+
+
+class Counted(Resource):
+    """
+    Another resource, whose requests are counted and timed.
+    """
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        inner: IResource,
+        clock: IReactorTime,
+        count: Callable[[int, float], None],
+    ) -> None:
+        """
+        @param count: called with the status of each reply and the seconds from
+            the request to its end.
+        """
+        super().__init__()
+        self._inner = inner
+        self._clock = clock
+        self._count = count
+
+    def render(self, request: Request) -> bytes | int:
+        """
+        Let the resource inside do the work.
+        """
+        began = self._clock.seconds()
+
+        def finished(_: None) -> None:
+            self._count(request.code, self._clock.seconds() - began)
+
+        def hungUp(_: Failure) -> None:
+            self._count(HUNG_UP, self._clock.seconds() - began)
+
+        request.notifyFinish().addCallbacks(finished, hungUp)
+        reply: bytes | int = self._inner.render(request)
+        return reply
+
+
+def makeRoot(
+    coordinator: Coordinator,
+    timeouts: Timeouts,
+    nameLimit: int,
+    registry: CollectorRegistry,
+    measures: Measures,
+    clock: IReactorTime,
+) -> Root:
+    """
+    The whole tree.
+    """
+
+    def counted(path: str, inner: IResource) -> Counted:
+        return Counted(inner, clock, measures.requests(path))
+
+    def readiness() -> tuple[int, str]:
+        if coordinator.stopping:
+            return 503, "PushProx proxy is stopping."
+        return 200, "PushProx proxy is ready."
+
+    scrapes = ScrapeDoor(coordinator, timeouts, measures.carried)
+    pages: dict[bytes, IResource] = {
+        b"/": Data(LANDING_PAGE, "text/html; charset=utf-8"),
+        b"/poll": counted("/poll", PollDoor(coordinator, nameLimit)),
+        b"/push": counted("/push", PushDoor(coordinator)),
+        b"/clients": counted("/clients", ClientsResource(coordinator, clock)),
+        b"/metrics": counted("/metrics", MetricsResource(registry)),
+        b"/-/healthy": Text(lambda: (200, "PushProx proxy is healthy.")),
+        b"/-/ready": Text(readiness),
+    }
+    return Root(Counted(scrapes, clock, measures.proxied), pages)

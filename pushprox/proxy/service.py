@@ -1,0 +1,230 @@
+"""
+The proxy as a program: its flags, and the list of its parts.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from twisted.application.service import IService
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
+
+from pushprox.channel import Site
+from pushprox.metrics import Ledger, ReactorLag
+from pushprox.options import Options as BaseOptions
+from pushprox.options import (
+    Program,
+    count,
+    duration,
+    listenEndpoint,
+    logParameters,
+    raiseFileLimit,
+)
+from pushprox.proxy.coordinator import Coordinator, Rules
+from pushprox.proxy.doors import Timeouts
+from pushprox.proxy.measures import Measures
+from pushprox.proxy.resources import makeRoot
+from pushprox.proxy.serving import Serving
+
+
+class Options(BaseOptions):
+    """
+    The proxy's command line: the flags of the reference, and ours.
+    """
+
+    programName = "pushprox-proxy"
+
+    optParameters = [
+        [
+            "port",
+            "p",
+            None,
+            "Port to listen on, on all addresses.",
+            lambda text: listenEndpoint(f":{text}"),
+        ],
+        [
+            "web.listen-address",
+            None,
+            None,
+            "Address to listen on, as host:port or :port. [default: :8080]",
+            listenEndpoint,
+        ],
+        [
+            "scrape.max-timeout",
+            None,
+            "5m",
+            "Any scrape with a timeout higher than this is clamped to it.",
+            duration,
+        ],
+        [
+            "scrape.default-timeout",
+            None,
+            "15s",
+            "Timeout of a scrape that does not tell one.",
+            duration,
+        ],
+        [
+            "scrape.timeout-offset",
+            None,
+            "500ms",
+            "How much earlier than the scraper the proxy gives up (a tenth of the"
+            " timeout at most).",
+            duration,
+        ],
+        [
+            "registration.timeout",
+            None,
+            "5m",
+            "After how long without a poll a client is forgotten.",
+            duration,
+        ],
+        [
+            "registration.warmup",
+            None,
+            "30s",
+            "For how long after its start the proxy waits for unknown clients.",
+            duration,
+        ],
+        [
+            "poll.receipt-wait",
+            None,
+            "2s",
+            "How long a client may take to show that a scrape has reached it.",
+            duration,
+        ],
+        [
+            "limit.polls-per-instance",
+            None,
+            "16",
+            "Parked polls of one client process.",
+            lambda text: count(text, 1),
+        ],
+        ["limit.polls", None, "20000", "Parked polls in all.", count],
+        ["limit.queued-per-name", None, "1000", "Queued scrapes of a client.", count],
+        ["limit.queued", None, "20000", "Queued scrapes in all.", count],
+        ["limit.name-length", None, "253", "Bytes in the name of a client.", count],
+        *logParameters,
+    ]
+    optFlags = [
+        [
+            "names.shared",
+            None,
+            "Let all clients of one name have its scrapes in turn.",
+        ],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+
+    def opt_listen(self, endpoint: str) -> None:
+        """
+        A Twisted endpoint to listen on, such as tcp:8080:interface=10.0.0.1 or
+        ssl:8443:privateKey=key.pem:certKey=cert.pem. May be given more than once.
+        """
+        self["listen"].append(endpoint)
+
+    def postOptions(self) -> None:
+        """
+        Gather all that is to be listened on.
+        """
+        super().postOptions()
+        for flag in ("port", "web.listen-address"):
+            if self[flag] is not None:
+                self["listen"].append(self[flag])
+        if not self["listen"]:
+            self["listen"].append(listenEndpoint(":8080"))
+
+    @property
+    def rules(self) -> Rules:
+        """
+        What the coordinator is to keep to.
+        """
+        return Rules(
+            registrationTimeout=self["registration.timeout"],
+            warmup=self["registration.warmup"],
+            receiptWait=self["poll.receipt-wait"],
+            pollsPerInstance=self["limit.polls-per-instance"],
+            polls=self["limit.polls"],
+            queuedPerName=self["limit.queued-per-name"],
+            queued=self["limit.queued"],
+            shared=bool(self["names.shared"]),
+        )
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """
+        How long scrapes may take.
+        """
+        return Timeouts(
+            default=self["scrape.default-timeout"],
+            maximum=self["scrape.max-timeout"],
+            offset=self["scrape.timeout-offset"],
+        )
+
+
+def makeScrapeId() -> bytes:
+    """
+    An id as the reference makes them: 122 random bits, not to be guessed.
+    """
+    return str(uuid.uuid4()).encode("ascii")
+
+
+def makeProxy(
+    clock: IReactorTime,
+    registry: CollectorRegistry,
+    endpoints: list[IStreamServerEndpoint],
+    rules: Rules,
+    timeouts: Timeouts,
+    nameLimit: int = 253,
+) -> list[IService]:
+    """
+    Put a proxy together.
+
+    @param clock: the one clock of all waits.
+    @param registry: where the metrics go.
+    @param endpoints: where to listen.
+    @return: the services that make it up.
+    """
+    ledger = Ledger(registry, "proxy")
+    measures = Measures(ledger)
+    coordinator = Coordinator(clock, rules, makeScrapeId, measures.scrapeEnded)
+    root = makeRoot(coordinator, timeouts, nameLimit, registry, measures, clock)
+    site = Site(root, clock, coordinator.lineBroke)
+    measures.watch(coordinator, site)
+    return [Serving(endpoints, site, coordinator), ReactorLag(clock, ledger)]
+
+
+def makeService(options: Options, reactor: Any = None) -> IService:
+    """
+    Make the program that C{twistd pushprox-proxy} runs.
+
+    @raise SystemExit: if an endpoint cannot be used.
+    """
+    if reactor is None:
+        from twisted.internet import reactor
+    endpoints = []
+    for description in options["listen"]:
+        try:
+            endpoints.append(serverFromString(reactor, description))
+        except Exception as error:
+            # Endpoint plugins raise whatever they like: for a file that is
+            # missing, a word they do not know, a number that is none.
+            raise SystemExit(
+                f"{options.programName}: --listen: cannot use {description!r}: {error}"
+            ) from error
+    raiseFileLimit()
+    program = Program(options)
+    for service in makeProxy(
+        reactor,
+        CollectorRegistry(),
+        endpoints,
+        options.rules,
+        options.timeouts,
+        options["limit.name-length"],
+    ):
+        service.setServiceParent(program)
+    return program

@@ -1,0 +1,272 @@
+"""
+Tests for L{pushprox.proxy.service}.
+"""
+
+from __future__ import annotations
+
+import resource
+
+from twisted.application.service import MultiService
+from twisted.trial.unittest import SynchronousTestCase
+
+from pushprox.proxy.coordinator import Rules
+from pushprox.proxy.doors import Timeouts
+from pushprox.proxy.service import Options, makeScrapeId, makeService
+from tests.internet import Internet
+from tests.rigs import heard
+
+
+def parsed(*flags: str) -> Options:
+    """
+    A command line.
+    """
+    options = Options()
+    options.parseOptions(flags)
+    return options
+
+
+class OptionsTests(SynchronousTestCase):
+    """
+    Tests for L{Options}.
+    """
+
+    def test_defaults(self) -> None:
+        """
+        The flags of the reference have the reference's defaults, and ours have
+        those of the values that they stand for.
+        """
+        options = parsed()
+        (endpoint,) = options["listen"]
+        self.assertRegex(endpoint, r"^tcp6?:8080:interface=.*:backlog=4096$")
+        self.assertEqual(options.timeouts, Timeouts())
+        self.assertEqual(options.timeouts, Timeouts(15.0, 300.0, 0.5))
+        self.assertEqual(options.rules, Rules())
+        self.assertEqual(options.rules.registrationTimeout, 300.0)
+        self.assertEqual(options["limit.name-length"], 253)
+        self.assertEqual(options["log.level"], "info")
+        self.assertEqual(options["log.format"], "logfmt")
+
+    def test_reference(self) -> None:
+        """
+        A unit file of the reference works as it is.
+        """
+        options = parsed(
+            "--web.listen-address=127.0.0.1:9090",
+            "--scrape.max-timeout=1m30s",
+            "--scrape.default-timeout=1.5s",
+            "--registration.timeout=1h",
+            "--log.level=debug",
+            "--log.format=json",
+        )
+        self.assertEqual(
+            options["listen"], ["tcp:9090:interface=127.0.0.1:backlog=4096"]
+        )
+        self.assertEqual(options.timeouts, Timeouts(1.5, 90.0, 0.5))
+        self.assertEqual(options.rules, Rules(registrationTimeout=3600.0))
+        self.assertEqual(options["log.level"], "debug")
+        self.assertEqual(options["log.format"], "json")
+
+    def test_ours(self) -> None:
+        """
+        So do the flags that the reference does not have.
+        """
+        options = parsed(
+            "--scrape.timeout-offset=1s",
+            "--registration.warmup=0",
+            "--poll.receipt-wait=3s",
+            "--limit.polls-per-instance=2",
+            "--limit.polls=3",
+            "--limit.queued-per-name=4",
+            "--limit.queued=5",
+            "--limit.name-length=6",
+            "--names.shared",
+        )
+        self.assertEqual(options.timeouts.offset, 1.0)
+        self.assertEqual(options.rules, Rules(300.0, 0.0, 3.0, 2, 3, 4, 5, True))
+        self.assertEqual(options["limit.name-length"], 6)
+
+    def test_listen(self) -> None:
+        """
+        C{--listen} may be repeated, and the others add to it; without any the
+        default holds.
+        """
+        options = parsed(
+            "--listen=tcp:1", "--listen", "unix:/run/x", "--port=2", "-p", "3"
+        )
+        self.assertEqual(options["listen"][:2], ["tcp:1", "unix:/run/x"])
+        (port,) = options["listen"][2:]
+        self.assertRegex(port, r"^tcp6?:3:")
+        options = parsed("--port=2", "--web.listen-address=[::1]:4")
+        self.assertEqual(len(options["listen"]), 2)
+        self.assertEqual(options["listen"][1], r"tcp6:4:interface=\:\:1:backlog=4096")
+
+    def test_listenIsNotShared(self) -> None:
+        """
+        One command line knows nothing of another.
+        """
+        parsed("--listen=tcp:1")
+        self.assertEqual(parsed("--listen=tcp:2")["listen"], ["tcp:2"])
+
+    def test_wrong(self) -> None:
+        """
+        Wrong use ends the program with one line that names the flag.
+        """
+        for flag, value in (
+            ("port", "http"),
+            ("port", "70000"),
+            ("port", "-1"),
+            ("web.listen-address", "8080:x"),
+            ("web.listen-address", "10.0.0.1"),
+            ("scrape.max-timeout", "5"),
+            ("scrape.default-timeout", "soon"),
+            ("scrape.timeout-offset", "-1s"),
+            ("registration.timeout", ""),
+            ("registration.warmup", "1 s"),
+            ("poll.receipt-wait", "2x"),
+            ("limit.polls-per-instance", "0"),
+            ("limit.polls", "many"),
+            ("limit.queued-per-name", "1.5"),
+            ("limit.queued", "-1"),
+            ("limit.name-length", "x"),
+            ("log.level", "loud"),
+            ("log.format", "xml"),
+        ):
+            error = self.assertRaises(SystemExit, parsed, f"--{flag}={value}")
+            self.assertRegex(
+                str(error), rf"^pushprox-proxy: .*--{flag}: expected [^\n]+$"
+            )
+
+    def test_unknown(self) -> None:
+        """
+        So do flags and arguments that there are not.
+        """
+        for argument in ("--bogus", "extra"):
+            error = self.assertRaises(SystemExit, parsed, argument)
+            self.assertRegex(str(error), r"^pushprox-proxy: [^\n]+$")
+            self.assertIn(argument.strip("-"), str(error))
+
+    def test_help(self) -> None:
+        """
+        The help shows every flag with its default.
+        """
+        text = " ".join(Options().getUsage().split())
+        for flag, default in (
+            ("web.listen-address", ":8080"),
+            ("scrape.max-timeout", "5m"),
+            ("scrape.default-timeout", "15s"),
+            ("scrape.timeout-offset", "500ms"),
+            ("registration.timeout", "5m"),
+            ("registration.warmup", "30s"),
+            ("poll.receipt-wait", "2s"),
+            ("limit.polls-per-instance", "16"),
+            ("limit.polls", "20000"),
+            ("limit.queued-per-name", "1000"),
+            ("limit.queued", "20000"),
+            ("limit.name-length", "253"),
+            ("log.level", "info"),
+            ("log.format", "logfmt"),
+        ):
+            self.assertRegex(text, rf"--{flag}= ((?!--).)*\[default: {default}\]")
+        for flag in ("port", "listen", "names.shared", "version", "help"):
+            self.assertIn(f"--{flag}", text)
+
+
+class MakeServiceTests(SynchronousTestCase):
+    """
+    Tests for L{makeService}.
+    """
+
+    def setUp(self) -> None:
+        """
+        The limit of open files, which is raised, is put back afterwards.
+        """
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+
+    def test_proxy(self) -> None:
+        """
+        It makes a proxy that keeps to the flags.
+        """
+        net = Internet()
+        service = makeService(
+            parsed(
+                "--listen=tcp:80:interface=10.0.0.1",
+                "--port=8080",
+                "--registration.warmup=0",
+                "--limit.name-length=3",
+                "--scrape.default-timeout=2s",
+            ),
+            net,
+        )
+        service.privilegedStartService()
+        service.startService()
+        self.assertEqual(set(net.ports), {("10.0.0.1", 80), ("", 8080)})
+        refused = net.talk(
+            "10.0.0.1",
+            80,
+            b"POST /poll HTTP/1.1\r\nHost: p\r\nContent-Length: 4\r\n\r\nlong",
+        )
+        self.assertIn(b"a name of at most 3 bytes, got 4", heard(refused))
+        polling = net.talk(
+            "10.0.0.2",
+            8080,
+            b"POST /poll HTTP/1.1\r\nHost: p\r\nContent-Length: 2\r\n\r\nt1",
+        )
+        net.talk("10.0.0.1", 80, b"GET http://t1/ HTTP/1.1\r\nHost: t1\r\n\r\n")
+        self.assertIn(
+            b"\r\nX-Prometheus-Scrape-Timeout-Seconds: 1.8\r\n", heard(polling)
+        )
+        net.cut(net.linesTo(80) + net.linesTo(8080))
+        service.stopService()
+        net.settle()
+        self.assertEqual((net.ports, net.getDelayedCalls()), ({}, []))
+
+    def test_files(self) -> None:
+        """
+        It may have as many files open as the hard limit allows.
+        """
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 64), hard))
+        makeService(parsed(), Internet())
+        self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), (hard, hard))
+
+    def test_badEndpoint(self) -> None:
+        """
+        An endpoint that cannot be used ends the program with one line that
+        names it.
+        """
+        for endpoint in (
+            "bogus:1",
+            "tcp:http",
+            "tcp",
+            "ssl:1:privateKey=/nonexistent/key.pem",
+        ):
+            error = self.assertRaises(
+                SystemExit, makeService, parsed(f"--listen={endpoint}"), Internet()
+            )
+            self.assertRegex(
+                str(error),
+                rf"^pushprox-proxy: --listen: cannot use '{endpoint}': [^\n]+$",
+            )
+
+    def test_reactor(self) -> None:
+        """
+        Without a reactor it uses the one there is, and starts nothing there.
+        """
+        from twisted.internet import reactor
+
+        calls = reactor.getDelayedCalls()
+        self.assertIsInstance(makeService(parsed("--listen=tcp:0")), MultiService)
+        self.assertEqual(reactor.getDelayedCalls(), calls)
+
+    def test_ids(self) -> None:
+        """
+        Ids are as those of the reference, and never the same.
+        """
+        ids = {makeScrapeId() for _ in range(100)}
+        self.assertEqual(len(ids), 100)
+        for id in ids:
+            self.assertRegex(
+                id,
+                rb"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+            )
