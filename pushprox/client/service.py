@@ -1,0 +1,313 @@
+"""
+The client as a program: its flags, and the list of its parts.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from treq.client import HTTPClient
+from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python import usage
+from twisted.python.failure import Failure
+from twisted.web.client import HTTPConnectionPool
+from twisted.web.iweb import IPolicyForHTTPS
+from twisted.web.resource import Resource
+
+from pushprox.channel import Site
+from pushprox.client.location import ProxyLocation
+from pushprox.client.measures import Measures
+from pushprox.client.policy import Policy
+from pushprox.client.polling import Pace, Polling
+from pushprox.client.scraping import Scraping
+from pushprox.client.target import Targets
+from pushprox.client.transport import agentFor
+from pushprox.client.trust import tlsPolicy
+from pushprox.client.uplink import Uplink
+from pushprox.client.webproxy import WebProxies
+from pushprox.metrics import Ledger, MetricsResource, ReactorLag
+from pushprox.names import nameFromText
+from pushprox.options import Options as BaseOptions
+from pushprox.options import (
+    Program,
+    count,
+    duration,
+    listenEndpoint,
+    logParameters,
+    naming,
+    raiseFileLimit,
+    readableFile,
+)
+
+#: How long one attempt to connect may take, in seconds.
+CONNECT_TIMEOUT = 10.0
+
+#: How long a connection to the proxy may rest, in seconds: less than the proxy
+#: and what may stand before it keep theirs.
+IDLE_TIMEOUT = 50
+
+
+def nameOfMachine(
+    hostName: Callable[[], str] = socket.gethostname,
+    addressOf: Callable[[str], str] = socket.gethostbyname,
+    nameOf: Callable[[str], tuple[str, list[str], list[str]]] = socket.gethostbyaddr,
+) -> str:
+    """
+    The name of this machine, as the reference finds it: what the first IPv4
+    address of the host name resolves to, else the host name.
+    """
+    name = hostName()
+    try:
+        return nameOf(addressOf(name))[0].rstrip(".")
+    except OSError:
+        return name
+
+
+class Options(BaseOptions):
+    """
+    The client's command line: the flags of the reference, and ours.
+    """
+
+    programName = "pushprox-client"
+
+    optParameters = [
+        ["proxy-url", None, None, "Where the proxy is: http://proxy:8080/"],
+        ["fqdn", None, None, "Name to register with. [default: of this machine]"],
+        [
+            "tls.cacert",
+            None,
+            None,
+            "File with the CAs to trust in place of the system's.",
+            readableFile,
+        ],
+        ["tls.cert", None, None, "File with our certificate.", readableFile],
+        ["tls.key", None, None, "File with its private key.", readableFile],
+        [
+            "target.tls.cacert",
+            None,
+            None,
+            "The same for targets, where they differ from the proxy.",
+            readableFile,
+        ],
+        ["target.tls.cert", None, None, "The same for targets.", readableFile],
+        ["target.tls.key", None, None, "The same for targets.", readableFile],
+        [
+            "metrics-addr",
+            None,
+            ":9369",
+            "Where to serve our own metrics; empty for nowhere.",
+            lambda text: listenEndpoint(text) if text else None,
+        ],
+        [
+            "proxy.retry.initial-wait",
+            None,
+            "1s",
+            "How long to wait after the proxy failed.",
+            duration,
+        ],
+        [
+            "proxy.retry.max-wait",
+            None,
+            "5s",
+            "The longest time to wait when it fails again and again.",
+            duration,
+        ],
+        [
+            "poll.wait",
+            None,
+            "25s",
+            "For how long the proxy is asked to hold a poll.",
+            duration,
+        ],
+        [
+            "polls",
+            None,
+            "4",
+            "The most polls at a time, when there is much to do.",
+            lambda text: count(text, 1),
+        ],
+        [
+            "scrape.concurrency",
+            None,
+            "100",
+            "The most scrapes at a time; more wait their turn.",
+            lambda text: count(text, 1),
+        ],
+        *logParameters,
+    ]
+
+    def postOptions(self) -> None:
+        """
+        Make values of what depends on other flags or on the machine.
+
+        @raise usage.UsageError: if a value is not usable.
+        """
+        super().postOptions()
+        if not self["proxy-url"]:
+            raise usage.UsageError("--proxy-url: expected a URL, got nothing")
+        with naming("proxy-url"):
+            self.location = ProxyLocation.fromText(self["proxy-url"])
+        with naming("fqdn"):
+            name = self["fqdn"] or nameOfMachine()
+            self.name = nameFromText(name.encode("utf-8"), 253)
+        with naming("tls"):
+            self.trust = self._tlsPolicy("tls")
+        self.targetTrust = self.trust
+        if any(self[f"target.tls.{part}"] for part in ("cacert", "cert", "key")):
+            with naming("target.tls"):
+                self.targetTrust = self._tlsPolicy("target.tls")
+
+    def _tlsPolicy(self, prefix: str) -> IPolicyForHTTPS:
+        parts = (self[f"{prefix}.{part}"] for part in ("cacert", "cert", "key"))
+        return tlsPolicy(*parts)
+
+    @property
+    def pace(self) -> Pace:
+        """
+        How to poll.
+        """
+        return Pace(
+            initialWait=self["proxy.retry.initial-wait"],
+            maxWait=self["proxy.retry.max-wait"],
+            wait=self["poll.wait"],
+            polls=self["polls"],
+        )
+
+
+class OwnMetrics(Service):
+    """
+    The port for our own metrics. A client without it still does its work.
+    """
+
+    _log = Logger()
+
+    def __init__(self, endpoint: IStreamServerEndpoint, site: Site) -> None:
+        self._endpoint = endpoint
+        self._site = site
+        self._port: IListeningPort | None = None
+
+    def startService(self) -> None:
+        """
+        Listen, or say that we could not.
+        """
+        super().startService()
+
+        def listening(port: IListeningPort) -> None:
+            self._port = port
+
+        def failed(failure: Failure) -> None:
+            self._log.warn(
+                "--metrics-addr: {error} Running on without metrics",
+                error=failure.getErrorMessage(),
+            )
+
+        self._endpoint.listen(self._site).addCallbacks(listening, failed)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop listening, and close all connections.
+        """
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._port is not None:
+            await maybeDeferred(self._port.stopListening)
+        await self._site.close()
+
+
+def makeClient(
+    reactor: Any,
+    registry: CollectorRegistry,
+    location: ProxyLocation,
+    name: str,
+    pace: Pace,
+    trust: IPolicyForHTTPS,
+    targetTrust: IPolicyForHTTPS,
+    webProxies: WebProxies,
+    concurrency: int = 100,
+) -> list[IService]:
+    """
+    Put a client together.
+
+    @param reactor: connects, and is the one clock of all waits.
+    @param registry: where the metrics go.
+    @param name: what to poll as.
+    @return: the services that make it up.
+    """
+    ledger = Ledger(registry, "client")
+    measures = Measures(ledger)
+    webProxy = webProxies.proxyFor(location.base)
+    pool = HTTPConnectionPool(reactor)
+    pool.cachedConnectionTimeout = IDLE_TIMEOUT
+    pool.maxPersistentPerHost = pace.polls + concurrency
+    pooled, fresh = (
+        HTTPClient(agentFor(reactor, location, trust, webProxy, kept, CONNECT_TIMEOUT))
+        for kept in (pool, None)
+    )
+    closeResting = pool.closeCachedConnections
+    instance = secrets.token_hex(8)
+    uplink = Uplink(reactor, location, pooled, fresh, closeResting, name, instance)
+    targets = Targets(reactor, Policy(name), targetTrust)
+    scraping = Scraping(reactor, targets, uplink, measures, concurrency)
+    polling = Polling(
+        reactor,
+        uplink,
+        scraping,
+        measures,
+        pace,
+        atEnd=(targets.close, closeResting),
+    )
+    measures.watch(
+        lambda: len(scraping.inHand), lambda: polling.open, lambda: polling.connected
+    )
+    return [polling, ReactorLag(reactor, ledger)]
+
+
+def makeService(
+    options: Options,
+    reactor: Any = None,
+    environment: Mapping[str, str] = os.environ,
+) -> IService:
+    """
+    Make the program that C{twistd pushprox-client} runs.
+
+    @param environment: where it is told of web proxies.
+    @raise SystemExit: if one of them is not usable.
+    """
+    if reactor is None:
+        from twisted.internet import reactor
+    raiseFileLimit()
+    registry = CollectorRegistry()
+    program = Program(options)
+    try:
+        services = makeClient(
+            reactor,
+            registry,
+            options.location,
+            options.name,
+            options.pace,
+            options.trust,
+            options.targetTrust,
+            WebProxies(environment),
+            options["scrape.concurrency"],
+        )
+    except ValueError as error:
+        raise SystemExit(f"{options.programName}: {error}") from None
+    for service in services:
+        service.setServiceParent(program)
+    if options["metrics-addr"]:
+        root = Resource()
+        root.putChild(b"metrics", MetricsResource(registry))
+        endpoint = serverFromString(reactor, options["metrics-addr"])
+        OwnMetrics(endpoint, Site(root, reactor)).setServiceParent(program)
+    return program

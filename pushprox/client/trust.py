@@ -1,0 +1,184 @@
+"""
+Whom we trust over TLS, and what we show of us.
+
+Knows: certificates and keys in files, and what a server must prove. Does not
+know: which server that is, the proxy, a web proxy or a target.
+
+No key leaves this module in a repr or in the text of an error.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+from weakref import proxy
+
+import attrs
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import Certificate as X509Certificate
+from cryptography.x509 import load_pem_x509_certificates
+from OpenSSL.crypto import X509, PKey, X509Store, X509StoreFlags
+from OpenSSL.SSL import VERIFY_FAIL_IF_NO_PEER_CERT, VERIFY_PEER, Connection
+from OpenSSL.SSL import Error as OpenSSLError
+from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
+from service_identity.pyopenssl import extract_patterns
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from twisted.web.iweb import IPolicyForHTTPS
+from zope.interface import implementer
+
+
+def _readFile(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"{path}: expected a readable PEM file: {error.strerror}"
+        ) from None
+
+
+def _readCertificates(path: str) -> list[X509Certificate]:
+    pem = _readFile(path)
+    try:
+        return load_pem_x509_certificates(pem)
+    except ValueError:
+        raise ValueError(
+            f"{path}: expected PEM certificates (-----BEGIN CERTIFICATE-----)"
+        ) from None
+
+
+def _readIdentity(certFile: str, keyFile: str) -> dict[str, Any]:
+    """
+    @return: the client certificate, its chain and its key, as arguments of
+        L{CertificateOptions}.
+    """
+    leaf, *chain = _readCertificates(certFile)
+    pem = _readFile(keyFile)
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError(
+            f"{keyFile}: expected a PEM private key without a passphrase"
+        ) from None
+    identity: dict[str, Any] = {
+        "privateKey": PKey.from_cryptography_key(cast(Any, key)),
+        "certificate": X509.from_cryptography(leaf),
+        "extraCertChain": [X509.from_cryptography(link) for link in chain],
+    }
+    try:
+        # OpenSSL would only look at it at the first connection.
+        CertificateOptions(**identity).getContext()
+    except OpenSSLError as error:
+        raise ValueError(
+            f"{keyFile}: expected the private key of the certificate in {certFile}"
+            f" ({error.args[0][0][-1]})"
+        ) from None
+    return identity
+
+
+def _identityOf(host: str) -> DNS_ID | IPAddress_ID:
+    """
+    @return: what a certificate must be for.
+
+    @raise ValueError: if a certificate can be for no such name.
+    """
+    try:
+        return IPAddress_ID(host)
+    except ValueError:
+        return DNS_ID(host)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+@attrs.frozen
+class _VerifyingCreator:
+    """
+    Makes connections that verify the chain and the host, name or address.
+
+    L{twisted.internet.ssl.optionsForClientTLS} will not do: it knows no names
+    with an underscore, and takes a certificate without any subjectAltName for
+    every host's.
+    """
+
+    _options: CertificateOptions = attrs.field(repr=False)
+    _identity: DNS_ID | IPAddress_ID
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> Connection:
+        context = self._options.getContext()
+        # Any trusted certificate may end a chain, also an intermediate one, as
+        # with the reference; OpenSSL alone insists on a root.
+        store = cast(X509Store, context.get_cert_store())
+        store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
+        connection = Connection(context, None)
+        if isinstance(self._identity, DNS_ID):  # RFC 6066 section 3.
+            connection.set_tlsext_host_name(self._identity.hostname)
+        protocol = proxy(tlsProtocol)  # It holds the connection, which holds verify.
+
+        def verify(_: Connection, shown: X509, error: int, depth: int, ok: int) -> bool:
+            if not ok or depth:
+                return bool(ok)
+            try:
+                verify_service_identity(extract_patterns(shown), [self._identity], [])
+            except Exception:
+                # Of whatever kind: what is not verified is not trusted.
+                protocol.failVerification(Failure())
+                return False
+            return True
+
+        connection.set_verify(VERIFY_PEER | VERIFY_FAIL_IF_NO_PEER_CERT, verify)
+        return connection
+
+
+@implementer(IPolicyForHTTPS)
+@attrs.frozen
+class _VerifyingPolicy:
+    """
+    Verifies every host, and shows our certificate to all.
+    """
+
+    _options: CertificateOptions = attrs.field(repr=False)
+
+    def creatorForNetloc(
+        self, hostname: bytes, port: int
+    ) -> IOpenSSLClientConnectionCreator:
+        # Neither SNI nor certificates have a trailing dot (RFC 6066 section 3).
+        host = hostname.decode("ascii").removesuffix(".")
+        return _VerifyingCreator(self._options, _identityOf(host))
+
+
+def tlsPolicy(
+    caFile: str | None, certFile: str | None, keyFile: str | None
+) -> IPolicyForHTTPS:
+    """
+    What a TLS connection to the proxy must prove, and what it shows of us.
+
+    @param caFile: a PEM bundle: only what it contains is trusted. Without it
+        the system's roots are.
+    @param certFile: our certificate, followed by its chain, in PEM.
+    @param keyFile: its private key, in PEM, without a passphrase.
+    @return: a policy that always verifies, TLS 1.2 at least. It has one context
+        for all hosts, made when first needed: to load the system's roots takes
+        milliseconds.
+    @raise ValueError: if a file is not what it should be; it names the file.
+    """
+    trustRoot = platformTrust()
+    if caFile:
+        trustRoot = trustRootFromCertificates(
+            Certificate(X509.from_cryptography(authority))
+            for authority in _readCertificates(caFile)
+        )
+    identity: dict[str, Any] = {}
+    if certFile and keyFile:
+        identity = _readIdentity(certFile, keyFile)
+    elif certFile:
+        raise ValueError(f"{certFile}: expected the file of its private key too")
+    elif keyFile:
+        raise ValueError(f"{keyFile}: expected the file of its certificate too")
+    return _VerifyingPolicy(CertificateOptions(trustRoot=trustRoot, **identity))

@@ -1,0 +1,465 @@
+"""
+Tests for L{pushprox.client.service}.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import trustme
+from prometheus_client import CollectorRegistry
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import CertificateOptions, PrivateCertificate
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.trial.unittest import SynchronousTestCase
+
+from pushprox.client.polling import Pace, Polling
+from pushprox.client.service import (
+    IDLE_TIMEOUT,
+    Options,
+    makeClient,
+    makeService,
+    nameOfMachine,
+)
+from pushprox.client.webproxy import WebProxies
+from tests.fakeproxy import ClientTestCase, FakeProxy, Server, work
+
+
+def parsed(*arguments: str) -> Options:
+    """
+    @return: a command line that is right.
+    """
+    options = Options()
+    options.parseOptions(["--proxy-url=http://proxy:8080/", "--fqdn=t1", *arguments])
+    return options
+
+
+class FlagTests(SynchronousTestCase):
+    """
+    The command line.
+    """
+
+    def test_defaults(self) -> None:
+        """
+        The defaults are those of the reference, for the flags that it has.
+        """
+        options = parsed()
+        self.assertEqual(options.location.base, "http://proxy:8080/")
+        self.assertEqual(options.name, "t1")
+        self.assertEqual(
+            options.pace, Pace(initialWait=1.0, maxWait=5.0, wait=25.0, polls=4)
+        )
+        self.assertIn(":9369:", options["metrics-addr"])
+        self.assertEqual(options["scrape.concurrency"], 100)
+        self.assertEqual(options["log.level"], "info")
+        self.assertEqual(options["log.format"], "logfmt")
+        for part in ("cacert", "cert", "key"):
+            self.assertIsNone(options[f"tls.{part}"])
+            self.assertIsNone(options[f"target.tls.{part}"])
+        self.assertIs(options.trust, options.targetTrust)
+
+    def test_all(self) -> None:
+        """
+        Each flag of the reference is taken as it takes it, and ours too.
+        """
+        options = parsed(
+            "--proxy-url=https://me:secret@proxy/prefix",
+            "--fqdn=host.example",
+            "--metrics-addr=127.0.0.1:9370",
+            "--proxy.retry.initial-wait=500ms",
+            "--proxy.retry.max-wait=1m",
+            "--poll.wait=50s",
+            "--polls=1",
+            "--scrape.concurrency=7",
+            "--log.level=debug",
+            "--log.format=json",
+            "--tls.cacert=",
+        )
+        self.assertEqual(options.location.base, "https://proxy/prefix/")
+        self.assertEqual(options.name, "host.example")
+        self.assertIn("tcp:9370:interface=127.0.0.1", options["metrics-addr"])
+        self.assertEqual(
+            options.pace, Pace(initialWait=0.5, maxWait=60.0, wait=50.0, polls=1)
+        )
+        self.assertEqual(options["scrape.concurrency"], 7)
+        self.assertEqual(options["log.level"], "debug")
+        self.assertEqual(options["log.format"], "json")
+        self.assertIsNone(options["tls.cacert"])
+
+    def test_noMetrics(self) -> None:
+        """
+        No address for the metrics means none.
+        """
+        self.assertIsNone(parsed("--metrics-addr=")["metrics-addr"])
+
+    def test_machinesName(self) -> None:
+        """
+        Without C{--fqdn} the client has the name of its machine.
+        """
+        options = Options()
+        options.parseOptions(["--proxy-url=http://proxy/"])
+        self.assertEqual(options.name, nameOfMachine())
+
+    def test_wrong(self) -> None:
+        """
+        Wrong use ends the program with one line that names the flag and tells
+        what was expected, but no password.
+        """
+        url = "--proxy-url=http://proxy/"
+        missing = self.mktemp()
+        nonsense = self.mktemp()
+        Path(nonsense).write_text("nonsense")
+        for arguments, says in (
+            ([], "--proxy-url: expected"),
+            (["--proxy-url="], "--proxy-url: expected"),
+            (["--proxy-url=proxy:8080"], "--proxy-url: expected a URL like http://"),
+            (["--proxy-url=ftp://proxy"], "--proxy-url: expected a URL like http://"),
+            (["--proxy-url=http://me:secret@:1"], "--proxy-url: expected a URL like"),
+            ([url, f"--tls.cacert={missing}"], "--tls.cacert: expected a readable"),
+            ([url, f"--tls.cert={missing}"], "--tls.cert: expected a readable"),
+            ([url, f"--tls.key={missing}"], "--tls.key: expected a readable"),
+            ([url, f"--tls.cacert={nonsense}"], f"{nonsense}: expected PEM"),
+            ([url, f"--tls.cert={nonsense}"], f"{nonsense}: expected the file"),
+            ([url, f"--tls.key={nonsense}"], f"{nonsense}: expected the file"),
+            ([url, f"--target.tls.cacert={missing}"], "--target.tls.cacert: expected"),
+            ([url, f"--target.tls.cacert={nonsense}"], "--target.tls: "),
+            ([url, "--fqdn=a b"], "--fqdn: expected the name of a client"),
+            ([url, "--fqdn=http://t1/"], "--fqdn: expected the name of a client"),
+            ([url, "--fqdn=" + "x" * 254], "--fqdn: expected a name of at most 253"),
+            ([url, "--metrics-addr=9369x"], "--metrics-addr: expected an address"),
+            ([url, "--metrics-addr=:99999"], "--metrics-addr: expected an address"),
+            ([url, "--proxy.retry.max-wait=5"], "--proxy.retry.max-wait: expected"),
+            ([url, "--proxy.retry.initial-wait=-1s"], "--proxy.retry.initial-wait: e"),
+            ([url, "--poll.wait=soon"], "--poll.wait: expected a duration"),
+            ([url, "--polls=0"], "--polls: expected a whole number of at least 1"),
+            ([url, "--scrape.concurrency=0"], "--scrape.concurrency: expected a whole"),
+            ([url, "--log.level=loud"], "--log.level: expected one of"),
+            ([url, "--log.format=xml"], "--log.format: expected one of"),
+            ([url, "--colour"], "--colour"),
+            ([url, "proxy"], "unexpected argument 'proxy'"),
+        ):
+            with self.assertRaises(SystemExit) as caught:
+                Options().parseOptions(arguments)
+            text = str(caught.exception)
+            self.assertIn(says.removeprefix("--colour") or "colour", text)
+            self.assertTrue(text.startswith("pushprox-client: "), text)
+            self.assertEqual(len(text.splitlines()), 1)
+            self.assertNotIn("secret", text)
+
+
+class NameTests(SynchronousTestCase):
+    """
+    The name of the machine, as the reference finds it.
+    """
+
+    def test_resolved(self) -> None:
+        """
+        It is what the address of the host name leads back to.
+        """
+        name = nameOfMachine(
+            lambda: "t1",
+            {"t1": "10.0.0.2"}.__getitem__,
+            {"10.0.0.2": ("t1.example.", [], [])}.__getitem__,
+        )
+        self.assertEqual(name, "t1.example")
+
+    def failing(self, error: OSError) -> object:
+        """
+        @return: a lookup that fails.
+        """
+
+        def lookUp(_: str) -> str:
+            raise error
+
+        return lookUp
+
+    def test_noAddress(self) -> None:
+        """
+        It is the host name where that has no address.
+        """
+        lookUp = self.failing(socket.gaierror(-2, "Name or service not known"))
+        self.assertEqual(nameOfMachine(lambda: "t1", lookUp), "t1")
+
+    def test_noName(self) -> None:
+        """
+        And where the address leads nowhere.
+        """
+        lookUp = self.failing(socket.herror(1, "Unknown host"))
+        name = nameOfMachine(lambda: "t1", lambda name: "10.0.0.2", lookUp)
+        self.assertEqual(name, "t1")
+
+
+class ServiceTests(ClientTestCase):
+    """
+    The whole program.
+    """
+
+    def setUp(self) -> None:
+        """
+        The proxy and a target are there.
+        """
+        super().setUp()
+        self.proxy = self.proxyAt(8080, FakeProxy(self.net))
+        self.target = Server(self.net, lambda call: call.reply(200, b"up 1\n"))
+        self.net.listenTCP(9100, self.target)
+
+    def run_(self, *arguments: str, **environment: str) -> None:
+        """
+        Run it.
+        """
+        program = makeService(parsed(*arguments), self.net, environment)
+        program.startService()
+        self.net.settle()
+        self.addCleanup(self.stop, program)
+
+    def stop(self, program: object) -> None:
+        """
+        Stop it, and see that nothing is left.
+        """
+        stopped = program.stopService()
+        self.net.pass_(1.0)
+        self.successResultOf(stopped)
+        self.assertEqual(self.net.getDelayedCalls(), [])
+        self.assertEqual(self.net.linesTo(8080), [])
+        self.assertEqual(self.net.linesTo(9369), [])
+        self.assertNotIn(9369, [port.number for port in self.net.ports.values()])
+
+    def get(self, port: int, path: bytes) -> bytes:
+        """
+        @return: what a browser gets.
+        """
+        asking = b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path
+        return self.net.talk("10.0.0.2", port, asking).received
+
+    def test_scrape(self) -> None:
+        """
+        A scrape goes all the way.
+        """
+        self.run_()
+        self.proxy.scrape(work())
+        self.net.settle()
+        [answer] = self.proxy.answers
+        self.assertEqual(answer.body, b"up 1\n")
+
+    def test_metrics(self) -> None:
+        """
+        The client's own metrics are there under the names of the reference, and
+        nothing else is.
+        """
+        self.run_()
+        page = self.get(9369, b"/metrics")
+        self.assertTrue(page.startswith(b"HTTP/1.1 200 OK\r\n"))
+        for kind in (b"scrape", b"push", b"poll"):
+            name = b"pushprox_client_%b_errors_total" % kind
+            self.assertIn(b"\n# TYPE %b counter\n%b 0.0\n" % (name, name), page)
+        self.assertIn(b'pushprox_build_info{program="client"', page)
+        self.assertIn(b"pushprox_reactor_lag_seconds", page)
+        self.assertIn(b" 404 ", self.get(9369, b"/").split(b"\r\n")[0])
+
+    def test_noMetrics(self) -> None:
+        """
+        C{--metrics-addr=} opens no port.
+        """
+        self.run_("--metrics-addr=")
+        self.assertEqual(
+            {port.number for port in self.net.ports.values()}, {8080, 9100}
+        )
+
+    def test_metricsPortInUse(self) -> None:
+        """
+        A client whose metrics port is taken says so, and does its work.
+        """
+        taken = self.net.listenTCP(9369, Factory.forProtocol(Protocol))
+        self.run_()
+        [warning] = self.said("warn")
+        self.assertIn("--metrics-addr: ", warning)
+        self.assertIn("9369", warning)
+        self.proxy.scrape(work())
+        self.net.settle()
+        self.assertEqual(len(self.proxy.answers), 1)
+        self.addCleanup(taken.stopListening)
+        # The port is not ours, so that stopping has to leave it alone.
+        self.stop = lambda program: program.stopService()
+
+    def test_openMetricsPage(self) -> None:
+        """
+        A reader of the metrics that keeps its connection does not hold up the
+        end.
+        """
+        self.run_()
+        reader = self.net.talk(
+            "10.0.0.2", 9369, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+        )
+        self.assertIn(b"200 OK", reader.received)
+        self.assertIsNone(reader.lost)
+
+    def test_webProxy(self) -> None:
+        """
+        The environment's web proxy is used for the proxy, and not for targets.
+        """
+        squid = FakeProxy(self.net, prefix=b"http://proxy:8080")
+        self.net.listenTCP(3128, squid)
+        self.net.names.table["squid"] = "10.0.0.9"
+        self.run_(HTTP_PROXY="http://squid:3128")
+        squid.scrape(work())
+        self.net.settle()
+        self.assertEqual(len(squid.answers), 1)
+        self.assertEqual(len(self.target.calls), 1)
+        self.assertEqual(self.proxy.polls, [])
+
+    def test_noWebProxy(self) -> None:
+        """
+        NO_PROXY exempts from it.
+        """
+        self.run_(HTTP_PROXY="http://squid:3128", NO_PROXY="proxy")
+        self.assertEqual(len(self.proxy.polls), 1)
+
+    def test_badWebProxy(self) -> None:
+        """
+        A web proxy that is none ends the program with one line, which names the
+        variable and not the password.
+        """
+        environment = {"http_proxy": "socks5://me:secret@squid"}
+        with self.assertRaises(SystemExit) as caught:
+            makeService(parsed(), self.net, environment)
+        text = str(caught.exception)
+        self.assertTrue(text.startswith("pushprox-client: http_proxy: expected"), text)
+        self.assertEqual(len(text.splitlines()), 1)
+        self.assertNotIn("secret", text)
+
+    def test_secrets(self) -> None:
+        """
+        No log line and no part of the program shows a password.
+        """
+        self.proxy.onPoll = lambda call: call.reply(401)
+        environment = {"HTTP_PROXY": "http://me:secret2@squid:3128", "NO_PROXY": "*"}
+        options = parsed("--proxy-url=http://me:secret1@proxy:8080/")
+        program = makeService(options, self.net, environment)
+        program.startService()
+        self.net.pass_(10.0)
+        parts = [vars(part) if hasattr(part, "__dict__") else part for part in program]
+        seen = repr([self.events, program, parts, list(program), options.location])
+        for secret in ("secret", "bWU6c2VjcmV0"):
+            self.assertNotIn(secret, seen)
+        self.stop(program)
+
+    def test_restsOnlyForAWhile(self) -> None:
+        """
+        An idle connection is closed before the proxy, or what stands before it,
+        closes it.
+        """
+        self.target.onCall = lambda call: None
+        self.run_()
+        for number in range(20):
+            self.proxy.scrape(work(b"%d" % number))
+            self.net.settle()
+        for call in self.target.calls:
+            call.reply(200)
+        self.net.pass_(5.0)
+        self.assertEqual(len(self.proxy.answers), 20)
+        self.assertTrue(len(self.net.linesTo(8080)) > 10)
+        self.net.pass_(IDLE_TIMEOUT)
+        # The poll's, and the one that the last poll left.
+        self.assertTrue(len(self.net.linesTo(8080)) <= 2)
+
+    def test_reactor(self) -> None:
+        """
+        Without a reactor of its own, a program takes the one that there is, and
+        does nothing with it yet.
+        """
+        program = makeService(parsed())
+        self.assertEqual(len(list(program)), 3)
+
+
+class TLSTests(ClientTestCase):
+    """
+    A proxy and a target behind TLS.
+    """
+
+    def setUp(self) -> None:
+        """
+        There is an authority, and what it signs.
+        """
+        super().setUp()
+        self.authority = trustme.CA()
+        self.caFile = self.mktemp()
+        Path(self.caFile).write_bytes(self.authority.cert_pem.bytes())
+        self.proxy = FakeProxy(self.net)
+        self.target = Server(self.net, lambda call: call.reply(200, b"up 1\n"))
+        self.listen(8443, self.proxy, "proxy", self.authority)
+
+    def listen(self, port: int, server: Server, name: str, signer: trustme.CA) -> None:
+        """
+        Serve over TLS, as this name.
+        """
+        issued = signer.issue_cert(name)
+        pem = issued.private_key_and_cert_chain_pem.bytes()
+        certificate = PrivateCertificate.loadPEM(pem)
+        contexts = CertificateOptions(
+            privateKey=certificate.privateKey.original, certificate=certificate.original
+        )
+        self.net.listenTCP(port, TLSMemoryBIOFactory(contexts, False, server, self.net))
+
+    def client(self, *arguments: str) -> Polling:
+        """
+        @return: a running client.
+        """
+        options = parsed("--proxy-url=https://proxy:8443/", *arguments)
+        polling, _ = makeClient(
+            self.net,
+            CollectorRegistry(),
+            options.location,
+            options.name,
+            options.pace,
+            options.trust,
+            options.targetTrust,
+            WebProxies({}),
+        )
+        polling.startService()
+        self.net.pass_(1.0)
+        return polling
+
+    def test_trusted(self) -> None:
+        """
+        C{--tls.cacert} is trusted for the proxy, and for targets as well.
+        """
+        self.listen(9100, self.target, "t1", self.authority)
+        client = self.client(f"--tls.cacert={self.caFile}")
+        self.proxy.scrape(work(path="x?_scheme=https"))
+        self.net.pass_(1.0)
+        [answer] = self.proxy.answers
+        self.assertEqual((answer.head.status, answer.body), (200, b"up 1\n"))
+        stopped = client.stopService()
+        self.net.pass_(1.0)
+        self.successResultOf(stopped)
+        self.assertEqual(self.net.getDelayedCalls(), [])
+
+    def test_untrusted(self) -> None:
+        """
+        Without it the proxy proves nothing: the client says so and goes on.
+        """
+        client = self.client()
+        self.net.pass_(10.0)
+        self.assertFalse(client.connected)
+        [warning] = self.said("warn")
+        self.assertIn("certificate verify failed", warning)
+        self.assertNotIn("\n", warning)
+        self.assertEqual(self.proxy.polls, [])
+
+    def test_targetsAuthority(self) -> None:
+        """
+        Where C{--target.tls.cacert} is given, that alone counts for targets.
+        """
+        other = trustme.CA()
+        self.listen(9100, self.target, "t1", self.authority)
+        self.listen(9101, self.target, "t1", other)
+        otherFile = self.mktemp()
+        Path(otherFile).write_bytes(other.cert_pem.bytes())
+        self.client(f"--tls.cacert={self.caFile}", f"--target.tls.cacert={otherFile}")
+        for port in (b"9100", b"9101"):
+            url = work(path="x?_scheme=https").replace(b"9100", port)
+            self.proxy.scrape(url)
+            self.net.pass_(1.0)
+        statuses = [answer.head.status for answer in self.proxy.answers]
+        self.assertEqual(statuses, [502, 200])

@@ -1,0 +1,300 @@
+"""
+Tests for L{pushprox.client.trust}: real TLS, in memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import AcceptableCiphers, Certificate, TLSVersion
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.web.client import HTTPConnectionPool
+from twisted.web.iweb import IPolicyForHTTPS
+from zope.interface.verify import verifyObject
+
+from pushprox.client.trust import tlsPolicy
+from tests.servers import Server, ServersTestCase, leafFor, serverOptions
+
+
+class TLSTests(ServersTestCase):
+    """
+    Whom we trust, and what we show.
+    """
+
+    def trusting(self, *blobs: trustme.Blob) -> IPolicyForHTTPS:
+        """
+        A policy that trusts these certificates alone.
+        """
+        return tlsPolicy(self.pem(*blobs), None, None)
+
+    def test_hosts(self) -> None:
+        """
+        The host of the URL, name or address, must be in the certificate.
+        """
+        self.listen(8443, Server(), serverOptions(self.leaf))
+        for host in ("proxy.example", "proxy.example.", "192.0.2.1", "[2001:db8::1]"):
+            d = self.fetched(f"https://{host}:8443/")
+            self.assertEqual(self.successResultOf(d), b"ok")
+        for host in ("other.example", "sub.proxy.example", "192.0.2.2", "[::1]"):
+            d = self.fetched(f"https://{host}:8443/")
+            self.assertIn("VerificationError", self.refusal(d))
+        self.assertQuiet()
+
+    def test_underscore(self) -> None:
+        """
+        A name with an underscore must be in the certificate like any other.
+        """
+        self.listen(8443, Server(), serverOptions(self.underscored()))
+        for host in ("push_proxy", "Push_Proxy", "push_proxy."):
+            d = self.fetched(f"https://{host}:8443/")
+            self.assertEqual(self.successResultOf(d), b"ok")
+        for host in ("other_proxy", "push_proxy.example", "192.0.2.1", "proxy"):
+            d = self.fetched(f"https://{host}:8443/")
+            self.assertIn("VerificationError", self.refusal(d))
+        d = self.fetched("https://push_proxy:8443/", policy=tlsPolicy(None, None, None))
+        self.assertIn("certificate verify failed", self.refusal(d))
+        self.assertQuiet()
+
+    def test_nameless(self) -> None:
+        """
+        A certificate without any name is nobody's.
+        """
+        server = Server()
+        self.listen(8443, server, serverOptions(leafFor(self.authority)))
+        for host in ("proxy.example", "push_proxy", "192.0.2.1"):
+            d = self.fetched(f"https://{host}:8443/")
+            self.assertIn("CertificateError", self.refusal(d))
+        self.assertEqual(server.heads, [])
+
+    def test_asksByName(self) -> None:
+        """
+        The server is told which name is meant, and no address, which is none
+        (RFC 6066 section 3).
+        """
+        for host, name in {
+            b"proxy.example.": b"proxy.example",
+            b"push_proxy": b"push_proxy",
+            b"192.0.2.1": None,
+            b"2001:db8::1": None,
+        }.items():
+            creator = self.policy.creatorForNetloc(host, 8443)
+            self.assertTrue(verifyObject(IOpenSSLClientConnectionCreator, creator))
+            connection = creator.clientConnectionForTLS(
+                TLSMemoryBIOProtocol(None, None)
+            )
+            self.assertEqual(connection.get_servername(), name)
+
+    def test_noName(self) -> None:
+        """
+        What can be in no certificate is refused before anybody is asked.
+        """
+        for host in (b"a b", b"1_0", b""):
+            self.assertRaises(ValueError, self.policy.creatorForNetloc, host, 8443)
+
+    def test_otherAuthority(self) -> None:
+        """
+        A server whose certificate is another authority's is refused.
+        """
+        server = Server()
+        self.listen(8443, server, serverOptions(self.leaf))
+        policy = self.trusting(trustme.CA().cert_pem)
+        d = self.fetched("https://proxy.example:8443/", policy=policy)
+        self.assertIn("certificate verify failed", self.refusal(d))
+        self.assertEqual(server.heads, [])
+
+    def test_bundle(self) -> None:
+        """
+        Every authority of the file is trusted.
+        """
+        self.listen(8443, Server(), serverOptions(self.leaf))
+        policy = self.trusting(
+            trustme.CA().cert_pem, self.authority.cert_pem, trustme.CA().cert_pem
+        )
+        d = self.fetched("https://proxy.example:8443/", policy=policy)
+        self.assertEqual(self.successResultOf(d), b"ok")
+
+    def test_intermediateAuthority(self) -> None:
+        """
+        An authority that is not a root is trusted where the file names it, and
+        its root's other children are not.
+        """
+        child = self.authority.create_child_ca()
+        self.listen(8443, Server(), serverOptions(child.issue_cert("proxy.example")))
+        url = "https://proxy.example:8443/"
+        d = self.fetched(url, policy=self.trusting(child.cert_pem))
+        self.assertEqual(self.successResultOf(d), b"ok")
+        other = self.authority.create_child_ca()
+        d = self.fetched(url, policy=self.trusting(other.cert_pem))
+        self.assertIn("certificate verify failed", self.refusal(d))
+
+    def test_systemRoots(self) -> None:
+        """
+        Without a file the system's roots are trusted, and nobody else.
+        """
+        self.listen(8443, Server(), serverOptions(self.leaf))
+        url = "https://proxy.example:8443/"
+        d = self.fetched(url, policy=tlsPolicy(None, None, None))
+        self.assertIn("certificate verify failed", self.refusal(d))
+        # OpenSSL's own variable for where the system's roots are.
+        before = os.environ.get("SSL_CERT_FILE")
+        os.environ["SSL_CERT_FILE"] = self.pem(self.authority.cert_pem)
+        try:
+            d = self.fetched(url, policy=tlsPolicy(None, None, None))
+        finally:
+            del os.environ["SSL_CERT_FILE"]
+            if before is not None:
+                os.environ["SSL_CERT_FILE"] = before
+        self.assertEqual(self.successResultOf(d), b"ok")
+
+    def test_oldVersions(self) -> None:
+        """
+        A server that speaks nothing newer than TLS 1.1 is refused.
+        """
+        options = serverOptions(
+            self.leaf,
+            insecurelyLowerMinimumTo=TLSVersion.TLSv1_0,
+            lowerMaximumSecurityTo=TLSVersion.TLSv1_1,
+            acceptableCiphers=AcceptableCiphers.fromOpenSSLCipherString(
+                "ALL:@SECLEVEL=0"
+            ),
+        )
+        self.listen(8443, Server(), options)
+        d = self.fetched("https://proxy.example:8443/")
+        self.assertIn("version", self.refusal(d))
+
+    def test_clientCertificate(self) -> None:
+        """
+        Our certificate is shown to a server that asks, with the chain that
+        leads to the root which is all the server trusts.
+        """
+        ours = self.authority.create_child_ca().issue_cert("client.example")
+        server = Server()
+        root = Certificate.loadPEM(self.authority.cert_pem.bytes())
+        self.listen(8443, server, serverOptions(self.leaf, trustRoot=root))
+        url = "https://proxy.example:8443/"
+        policy = tlsPolicy(
+            self.pem(self.authority.cert_pem),
+            self.pem(*ours.cert_chain_pems),
+            self.pem(ours.private_key_pem),
+        )
+        d = self.fetched(url, policy=policy, pool=HTTPConnectionPool(self.reactor))
+        self.assertEqual(self.successResultOf(d), b"ok")
+        transport: Any = server.connections[0].transport
+        self.assertEqual(
+            Certificate.peerFromTransport(transport),
+            Certificate.loadPEM(ours.cert_chain_pems[0].bytes()),
+        )
+        self.refusal(self.fetched(url))
+        self.assertNotIn("PRIVATE", repr(policy))
+
+    def test_oneContext(self) -> None:
+        """
+        The trusted certificates are loaded once, not for every connection.
+        """
+        contexts = [
+            self.policy.creatorForNetloc(host, 1)
+            .clientConnectionForTLS(TLSMemoryBIOProtocol(None, None))
+            .get_context()
+            for host in (b"proxy.example", b"web.example")
+        ]
+        self.assertIs(*contexts)
+
+    def assertUnusable(self, make: Callable[[], object], expected: str) -> None:
+        """
+        The files are refused with exactly this text.
+        """
+        with self.assertRaises(ValueError) as raised:
+            make()
+        self.assertEqual(str(raised.exception), expected)
+
+    def test_unreadableFile(self) -> None:
+        """
+        A file that cannot be read is named, with the reason.
+        """
+        for path, why in {
+            "/nowhere/ca.pem": "No such file or directory",
+            ".": "Is a directory",
+        }.items():
+            expected = f"{path}: expected a readable PEM file: {why}"
+            self.assertUnusable(lambda p=path: tlsPolicy(p, None, None), expected)
+            self.assertUnusable(lambda p=path: tlsPolicy(None, p, p), expected)
+            certificate = self.pem(self.leaf.cert_chain_pems[0])
+            self.assertUnusable(
+                lambda p=path, c=certificate: tlsPolicy(None, c, p), expected
+            )
+
+    def test_noCertificate(self) -> None:
+        """
+        A file that is empty, or is something else, is named.
+        """
+        for content in (b"", b"nonsense", self.leaf.private_key_pem.bytes()):
+            path = self.pem(content)
+            expected = (
+                f"{path}: expected PEM certificates (-----BEGIN CERTIFICATE-----)"
+            )
+            self.assertUnusable(lambda p=path: tlsPolicy(p, None, None), expected)
+            self.assertUnusable(lambda p=path: tlsPolicy(None, p, p), expected)
+
+    def test_noKey(self) -> None:
+        """
+        A key file that is empty, something else, or locked is named, and
+        nobody is asked for a passphrase.
+        """
+        key: Any = load_pem_private_key(self.leaf.private_key_pem.bytes(), None)
+        locked = key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase")
+        )
+        certificate = self.pem(*self.leaf.cert_chain_pems)
+        for content in (b"", b"nonsense", self.authority.cert_pem.bytes(), locked):
+            path = self.pem(content)
+            self.assertUnusable(
+                lambda p=path: tlsPolicy(None, certificate, p),
+                f"{path}: expected a PEM private key without a passphrase",
+            )
+
+    def test_mismatch(self) -> None:
+        """
+        A key that is another certificate's is refused at start, with both
+        files named.
+        """
+        certificate = self.pem(*self.leaf.cert_chain_pems)
+        key = self.pem(self.authority.issue_cert("other.example").private_key_pem)
+        self.assertUnusable(
+            lambda: tlsPolicy(None, certificate, key),
+            f"{key}: expected the private key of the certificate in {certificate}"
+            " (key values mismatch)",
+        )
+
+    def test_half(self) -> None:
+        """
+        A certificate without a key, and a key without a certificate, are
+        refused.
+        """
+        certificate = self.pem(*self.leaf.cert_chain_pems)
+        key = self.pem(self.leaf.private_key_pem)
+        self.assertUnusable(
+            lambda: tlsPolicy(None, certificate, None),
+            f"{certificate}: expected the file of its private key too",
+        )
+        self.assertUnusable(
+            lambda: tlsPolicy(None, "", key),
+            f"{key}: expected the file of its certificate too",
+        )
+
+    def test_oneFile(self) -> None:
+        """
+        Certificate and key may be in one file, in either order.
+        """
+        certificate, key = self.leaf.cert_chain_pems[0], self.leaf.private_key_pem
+        for path in (self.pem(certificate, key), self.pem(key, certificate)):
+            tlsPolicy(None, path, path)
