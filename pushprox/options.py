@@ -55,13 +55,16 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([nu\u00b5\u03bcm]?s|[mhdwy])
 _HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]+")
 
 
-def duration(text: str) -> float:
+def duration(text: str, minimum: float = 0.0) -> float:
     """
     Read a duration as Go and Prometheus write it: C{15s}, C{1h30m}, C{1.5m},
     C{500us}, C{1d}, C{0}.
 
+    @param minimum: the least that makes sense, in seconds.
+
     @return: seconds.
-    @raise ValueError: if it is none, is negative, or longer than Go can say.
+    @raise ValueError: if it is none, is negative, below the minimum, or longer
+        than Go can say.
     """
     nanoseconds = 0.0
     position = 0
@@ -72,7 +75,10 @@ def duration(text: str) -> float:
         raise ValueError(f"expected a duration like 15s or 1m30s, got {text!r}")
     if nanoseconds >= 2**63:
         raise ValueError(f"expected a duration of at most 292 years, got {text!r}")
-    return nanoseconds / 10**9
+    seconds = nanoseconds / 10**9
+    if seconds < minimum:
+        raise ValueError(f"expected a duration of at least {minimum:g}s, got {text!r}")
+    return seconds
 
 
 def hasDualStack(

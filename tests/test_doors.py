@@ -939,17 +939,19 @@ class RecordedTests(SynchronousTestCase):
 
     def test_connect(self) -> None:
         """
-        A CONNECT is refused at once, with the way that does work.
+        A CONNECT is refused at once, with the way that does work, wherever it
+        would lead.
         """
         why = b"CONNECT is not supported: scrape http with the parameter _scheme=https"
         self.rig.poll(b"t9")
-        self.assertEqual(
-            self.rig.ask(
-                b"CONNECT t9:443 HTTP/1.1\r\nHost: t9:443\r\n"
-                b"X-Prometheus-Scrape-Timeout-Seconds: 0.3\r\n\r\n"
-            ),
-            refusal(b"501 " + why, why + b"\n"),
-        )
+        for target in (b"t9:443", b"http://t9:443/", b"/clients"):
+            self.assertEqual(
+                self.rig.ask(
+                    b"CONNECT " + target + b" HTTP/1.1\r\nHost: t9:443\r\n"
+                    b"X-Prometheus-Scrape-Timeout-Seconds: 0.3\r\n\r\n"
+                ),
+                refusal(b"501 " + why, why + b"\n"),
+            )
 
     def test_oddScrapes(self) -> None:
         """
@@ -1431,6 +1433,15 @@ class PollTests(SynchronousTestCase):
                 refusal(b"400 Bad Request", why + b"\n", b"Pushprox-Max-Polls: 16\r\n"),
             )
         self.assertEqual(self.rig.metric("pushprox_proxy_clients"), 0)
+
+    def test_scrapeOfBadName(self) -> None:
+        """
+        A scrape for what can be no name is a 400, in warm-up too.
+        """
+        for host in (b"t" * 21, b"."):
+            answer = self.rig.ask(scrapeBytes(b"http://%b:9100/metrics" % host))
+            self.assertTrue(answer.startswith(b"HTTP/1.1 400 Bad Request"), answer)
+        self.assertEqual(self.rig.metric("pushprox_proxy_scrapes_in_flight"), 0)
 
     def test_longestName(self) -> None:
         """

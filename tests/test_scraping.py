@@ -8,6 +8,7 @@ import gzip
 
 from twisted.internet.defer import fail
 
+from pushprox.client.failures import ScrapeFailed
 from pushprox.client.polling import Polling
 from pushprox.client.scraping import refusal, shown
 from pushprox.message import Response
@@ -377,6 +378,8 @@ class FailureTests(ScrapingTestCase):
         client.scraping.targets = Broken()
         self.scrape(work(b"id-1"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        head = self.answer().head
+        self.assertEqual((head.status, head.reason[:17]), (500, b"The client failed"))
         self.idle()
         client.scraping.targets = targets
         self.target.onCall = lambda call: call.reply(200)
@@ -554,9 +557,9 @@ class WordsTests(ClientTestCase):
         """
         A refusal's reason is ASCII, and its text can be anything.
         """
-        answer = refusal(b"GET", 502, "caf\xe9", "caf\xe9 \udcff")
+        answer = refusal(b"GET", ScrapeFailed(502, "caf\xe9", "t\udcff"))
         self.assertEqual(answer.head.reason, b"caf?")
-        self.assertEqual(answer.body, "caf\xe9 ?\n".encode())
+        self.assertEqual(answer.body, b"Scrape of t? failed: caf?\n")
         self.assertEqual(Response.fromBytes(answer.toBytes()), answer)
 
     def test_shown(self) -> None:

@@ -45,6 +45,13 @@ class _Errand:
     began: float
     due: float
 
+    @property
+    def url(self) -> str:
+        """
+        The URL for a log: its query may hold a secret.
+        """
+        return self.request.url.partition(b"?")[0].decode("latin-1")
+
 
 @attrs.define(eq=False)
 class Scraping:
@@ -103,21 +110,18 @@ class Scraping:
         doing.chainDeferred(work)
 
     async def _do(self, errand: _Errand) -> None:
+        count = self.measures.scrapeFailed
         try:
             response = await self._scrape(errand)
+            count = self.measures.scraped
         except ScrapeFailed as error:
-            self._log.info(
-                "{error} ({url})",
-                error=error,
-                url=errand.request.url.decode("latin-1"),
-            )
-            elapsed = self.clock.seconds() - errand.began
-            self.measures.scrapeFailed(error.status, elapsed)
-            method = errand.request.method
-            response = refusal(method, error.status, error.reason, str(error))
-        else:
-            elapsed = self.clock.seconds() - errand.began
-            self.measures.scraped(response.head.status, elapsed)
+            self._log.info("{error} ({url})", error=error, url=errand.url)
+            response = refusal(errand.request.method, error)
+        except Exception:
+            self._log.failure("A scrape failed in the client")
+            unforeseen = ScrapeFailed(500, "The client failed; its log says more")
+            response = refusal(errand.request.method, unforeseen)
+        count(response.head.status, self.clock.seconds() - errand.began)
         await self._push(errand, response)
 
     async def _scrape(self, errand: _Errand) -> Response:
@@ -150,9 +154,10 @@ class Scraping:
         if status == 413:
             # Something between us and the proxy: nginx takes 1 MB by default.
             size = len(response.body)
-            reason = f"A web server on the way to the proxy refused {size} bytes (413)"
-            news = refusal(errand.request.method, 502, reason, reason)
-            await self._pushOnce(errand, news)
+            error = ScrapeFailed(
+                502, f"A web server on the way to the proxy refused {size} bytes (413)"
+            )
+            await self._pushOnce(errand, refusal(errand.request.method, error))
 
     async def _pushOnce(self, errand: _Errand, response: Response) -> int | None:
         """
@@ -181,7 +186,7 @@ class Scraping:
         self.measures.pushFailed()
         self._log.warn(
             "Push for {url} failed: {problem}",
-            url=errand.request.url.decode("latin-1"),
+            url=errand.url,
             problem=problem,
         )
         return status
@@ -197,15 +202,16 @@ class Scraping:
         return ended.addCallback(lambda _: None)
 
 
-def refusal(method: bytes, status: int, reason: str, text: str) -> Response:
+def refusal(method: bytes, error: ScrapeFailed) -> Response:
     """
     What a scraper gets in place of its target's answer.
 
     @param method: of its request: an answer to HEAD has no body.
     """
-    body = text.encode("utf-8", "replace") + b"\n"
+    body = f"{error}\n".encode("utf-8", "replace")
     headers = ((b"Content-Type", b"text/plain; charset=utf-8"),)
-    head = ResponseHead(status, reason.encode("ascii", "replace"), headers, len(body))
+    reason = error.reason.encode("ascii")
+    head = ResponseHead(error.status, reason, headers, len(body))
     return Response(head, b"" if method == b"HEAD" else body)
 
 

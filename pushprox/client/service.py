@@ -112,21 +112,21 @@ class Options(BaseOptions):
             None,
             "1s",
             "How long to wait after the proxy failed.",
-            duration,
+            lambda text: duration(text, 0.01),
         ],
         [
             "proxy.retry.max-wait",
             None,
             "5s",
             "The longest time to wait when it fails again and again.",
-            duration,
+            lambda text: duration(text, 0.01),
         ],
         [
             "poll.wait",
             None,
             "25s",
             "For how long the proxy is asked to hold a poll.",
-            duration,
+            lambda text: duration(text, 1.0),
         ],
         [
             "polls",
@@ -156,6 +156,8 @@ class Options(BaseOptions):
             raise usage.UsageError("--proxy-url: expected a URL, got nothing")
         with naming("proxy-url"):
             self.location = ProxyLocation.fromText(self["proxy-url"])
+        # It may have a password in it, and is not asked for again.
+        del self["proxy-url"]
         with naming("fqdn"):
             name = self["fqdn"] or nameOfMachine()
             self.name = nameFromText(name.encode("utf-8"), 253)

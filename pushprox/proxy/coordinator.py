@@ -367,7 +367,6 @@ class Coordinator:
             scrape.doubtful = True
         if not parked.instance.parked:
             registration.leave(parked.instance)
-            self._match(registration)
 
     # How they meet.
 

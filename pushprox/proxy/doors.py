@@ -184,11 +184,13 @@ class ScrapeDoor(Door):
         self,
         coordinator: Coordinator,
         timeouts: Timeouts,
+        nameLimit: int,
         bytesCarried: Callable[[int], None],
     ) -> None:
         super().__init__()
         self._coordinator = coordinator
         self._timeouts = timeouts
+        self._nameLimit = nameLimit
         self._bytesCarried = bytesCarried
 
     async def answer(self, request: Request) -> None:
@@ -202,7 +204,8 @@ class ScrapeDoor(Door):
                 " _scheme=https",
             )
         try:
-            name = canonicalName(TargetUrl.fromBytes(request.uri).host)
+            host = TargetUrl.fromBytes(request.uri).host.encode("ascii")
+            name = canonicalName(nameFromText(host, self._nameLimit))
             scrape = Scrape(
                 request.method,
                 request.uri,

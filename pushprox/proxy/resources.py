@@ -239,7 +239,7 @@ def makeRoot(
             return 503, "PushProx proxy is stopping."
         return 200, "PushProx proxy is ready."
 
-    scrapes = ScrapeDoor(coordinator, timeouts, measures.carried)
+    scrapes = ScrapeDoor(coordinator, timeouts, nameLimit, measures.carried)
     pages: dict[bytes, IResource] = {
         b"/": Data(LANDING_PAGE, "text/html; charset=utf-8"),
         b"/poll": counted("/poll", PollDoor(coordinator, nameLimit)),
