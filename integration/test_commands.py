@@ -207,7 +207,8 @@ class ProgramTests(ProcessTestCase):
                     self.assertIn(line["level"], ("DEBUG", "INFO", "WARN", "ERROR"))
                     self.assertTrue(line["msg"])
                     self.assertRegex(line["time"], r"^2\d{3}-\d\d-\d\dT.*Z$")
-            self.assertEqual(f":{target}/plain" in client.output, level == "debug")
+                isTold = f":{target}/plain" in process.output
+                self.assertEqual(isTold, level == "debug", process)
 
     async def test_twistdLogger(self) -> None:
         """

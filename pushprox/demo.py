@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -170,8 +171,7 @@ def makeService(
     if reactor is None:
         from twisted.internet import reactor
     if write is None:
-        # Before the log takes it over.
-        write = sys.stdout.write
+        write = partial(print, end="", flush=True, file=sys.stdout)
     port = options["port"]
     program = Program(options)
     exported = CollectorRegistry()

@@ -357,6 +357,8 @@ class Journey(SynchronousTestCase):
             if proxy.isRunning:
                 left = {name: proxy.metric(name) for name in GAUGES}
                 self.assertEqual(left, dict.fromkeys(GAUGES, 0.0))
+                # The look at the reactor's lag, and Twisted Web's at the date.
+                self.assertEqual(len(proxy.machine.getDelayedCalls()), 2)
                 self.successResultOf(self.stopAndWait(proxy))
         for port in list(self.net.ports.values()):
             port.stopListening()
@@ -523,3 +525,12 @@ class Journey(SynchronousTestCase):
         The scrape brought all that the target said.
         """
         self.assertEqual((reply.said, reply.body), ("200 OK", body), reply.broken)
+
+    def assertBrokenOff(self, reply: Reply, words: str) -> None:
+        """
+        The scrape failed for whoever looks at the status line, and also for who
+        only looks whether all bytes came.
+        """
+        self.assertEqual(reply.status, 502, reply)
+        self.assertTrue(reply.reason.startswith(words), reply.reason)
+        self.assertIsNotNone(reply.broken)

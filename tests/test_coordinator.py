@@ -45,6 +45,20 @@ def makeResponse(body: bytes = b"up 1\n") -> Response:
     return Response(ResponseHead(200, b"OK", (), len(body)), body)
 
 
+def passTime(clock: Clock, seconds: float) -> None:
+    """
+    Let time pass, stopping wherever a timer is due. (A clock that is advanced
+    at one blow is a reactor that was busy.)
+    """
+    end = clock.seconds() + seconds
+    while calls := clock.getDelayedCalls():
+        due = min(call.getTime() for call in calls)
+        if due > end:
+            break
+        clock.advance(max(0.0, due - clock.seconds()))
+    clock.advance(end - clock.seconds())
+
+
 class CoordinatorCase(SynchronousTestCase):
     """
     A coordinator on a clock, and what people do with it.
@@ -86,15 +100,9 @@ class CoordinatorCase(SynchronousTestCase):
 
     def passTime(self, seconds: float) -> None:
         """
-        Let time pass, stopping wherever a timer is due, as time does.
+        Let time pass, as it does.
         """
-        end = self.clock.seconds() + seconds
-        while calls := self.clock.getDelayedCalls():
-            due = min(call.getTime() for call in calls)
-            if due > end:
-                break
-            self.clock.advance(max(0.0, due - self.clock.seconds()))
-        self.clock.advance(end - self.clock.seconds())
+        passTime(self.clock, seconds)
 
     def counts(self) -> tuple[int, int, int]:
         """
@@ -353,7 +361,7 @@ class MeetingTests(CoordinatorCase):
         for id in (b"id-1", b"nonsense"):
             self.refused(UnknownScrape, self.push, id)
             self.refused(UnknownScrape, self.coordinator.expected, id)
-            self.refused(UnknownScrape, self.coordinator.breakOff, id, "cut")
+            self.refused(UnknownScrape, self.coordinator.breakOff, id, "cut", "off")
         self.assertEqual(self.counts(), (0, 1, 1))
 
     def test_expected(self) -> None:
@@ -371,9 +379,12 @@ class MeetingTests(CoordinatorCase):
         poll = self.poll("L1")
         scrape = self.scrape()
         self.clock.advance(1)
-        self.coordinator.breakOff(self.took(poll), "7 of 9 bytes came")
+        self.coordinator.breakOff(self.took(poll), "broke off", "after 7 bytes")
         error = self.failureResultOf(scrape, BrokenAnswer).value
-        self.assertEqual((error.name, error.detail), ("t1", "7 of 9 bytes came"))
+        self.assertEqual(
+            (error.name, error.reason, error.detail),
+            ("t1", "broke off", "after 7 bytes"),
+        )
         self.assertEqual(self.counts(), (0, 0, 0))
         self.assertEqual(self.outcomes, [("broken", 1.0)])
 
@@ -1007,10 +1018,10 @@ class InstanceTests(CoordinatorCase):
         self.scrape()
         self.assertEqual(self.took(standby), b"id-3")
 
-    def test_lastPollLostWithWorkQueued(self) -> None:
+    def test_brokenLineWithWorkQueued(self) -> None:
         """
-        What waits for the holder goes to the other with the holder's last poll,
-        also if that came and went in the meantime.
+        What was handed to the holder, and what waits for it, goes to the other
+        when the line breaks, in the order in which it came.
         """
         holder = self.holdBy(b"A")
         standby = self.poll("B1", b"B", set())

@@ -30,7 +30,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from pushprox.message import Request, Response, ResponseHead
+from pushprox.message import Request, Response
 from pushprox.proxy.coordinator import Coordinator, Instruction, Rules
 from pushprox.proxy.refusals import (
     BrokenAnswer,
@@ -43,6 +43,7 @@ from pushprox.proxy.refusals import (
     UnknownScrape,
 )
 from pushprox.proxy.registration import ABSENT_AFTER, Poll
+from tests.test_coordinator import makeResponse, passTime
 
 #: Seconds, for what rounding does to times.
 EPSILON = 1e-6
@@ -400,7 +401,7 @@ class CoordinatorMachine(RuleBasedStateMachine):
         scrapes = [s for s in self.open() if s.hands]
         scrape = scrapes[pick % len(scrapes)]
         hand = scrape.hands[-1 - pick % len(scrape.hands)]
-        self.passTime(late)
+        passTime(self.clock, late)
         line = hand.line
         if (
             fresh
@@ -718,10 +719,10 @@ class CoordinatorMachine(RuleBasedStateMachine):
             self.see("answered while queued again")
         if expected:
             self.learn(scrape)
-        response = Response(ResponseHead(200, b"OK", (), 0), b"")
+        response = makeResponse()
         try:
             if breaks:
-                self.coordinator.breakOff(id, "cut")
+                self.coordinator.breakOff(id, "cut", "off")
             else:
                 assert not expected or (self.coordinator.expected(id) is scrape.request)
                 self.coordinator.push(id, response)
@@ -751,21 +752,9 @@ class CoordinatorMachine(RuleBasedStateMachine):
         Time passes: smoothly, or at one blow, when the reactor was busy.
         """
         if smoothly:
-            self.passTime(seconds)
+            passTime(self.clock, seconds)
         else:
             self.clock.advance(seconds)
-
-    def passTime(self, seconds: float) -> None:
-        """
-        Let time pass, stopping wherever a timer is due.
-        """
-        end = self.now + seconds
-        while calls := self.clock.getDelayedCalls():
-            due = min(call.getTime() for call in calls)
-            if due > end:
-                break
-            self.clock.advance(max(0.0, due - self.now))
-        self.clock.advance(end - self.now)
 
     @precondition(lambda self: self.stopped is None and self.steps > 35)
     @rule()
@@ -774,10 +763,14 @@ class CoordinatorMachine(RuleBasedStateMachine):
         The proxy is told to stop.
         """
         self.see("stopped later" if self.open() else "stopped")
-        self.stopped = Deferred()
-        if not self.open():
-            self.ended = True
-        self.coordinator.stop().chainDeferred(self.stopped)
+        self.stopped = self.coordinator.stop()
+        self.stopped.addCallback(self.hasStopped)
+
+    def hasStopped(self, result: None) -> None:
+        """
+        The proxy takes no polls any more.
+        """
+        self.ended = True
 
     # What must always be true.
 
@@ -878,8 +871,7 @@ class CoordinatorMachine(RuleBasedStateMachine):
         A proxy that stops has stopped when the last scrape has ended.
         """
         if self.stopped is not None:
-            assert self.stopped.called == (not self.open())
-            self.ended = self.stopped.called
+            assert self.ended == (not self.open())
         if self.ended:
             assert self.coordinator.quiet
             assert self.clock.getDelayedCalls() == []
@@ -893,7 +885,7 @@ class CoordinatorMachine(RuleBasedStateMachine):
             scrape.answer.cancel()
         for parked in self.parked():
             parked.answer.cancel()
-        self.passTime(500)
+        passTime(self.clock, 500)
         assert not self.wrong, self.wrong
         assert self.coordinator.quiet
         assert self.clock.getDelayedCalls() == []

@@ -91,17 +91,18 @@ GZIPPED = (
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nId: %b\r\n\r\nok"
 
 
-def refusal(status: bytes, text: bytes, more: bytes = b"") -> bytes:
+def refusal(status: bytes, text: bytes, more: bytes = b"", short: int = 0) -> bytes:
     """
     What a request is answered that cannot be served.
 
     @param status: with its reason.
     @param more: headers before the Content-Type.
+    @param short: how many bytes are announced that do not come.
     """
     return (
         b"HTTP/1.1 %b\r\n%b%bContent-Type: text/plain; charset=utf-8\r\n"
         b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n%b"
-        % (status, SIGNED, more, len(text), text)
+        % (status, SIGNED, more, len(text) + short, text)
     )
 
 
@@ -1587,9 +1588,30 @@ class PushTests(SynchronousTestCase):
         self.assertEqual(
             self.rig.push(answer % self.scrapeId), pushRefusal(b"400 Bad Request", why)
         )
+        self.assertBrokeOff(b"The answer of t1 broke off", why)
+
+    def assertBrokeOff(self, reason: bytes, why: bytes) -> None:
+        """
+        Check that the scraper got a 502 that breaks off as well.
+        """
         self.assertEqual(
             heard(self.scraping),
-            refusal(b"502 The answer of t1 broke off", b"t1: " + why + b"\n"),
+            refusal(b"502 " + reason, b"t1: " + why + b"\n", short=1),
+        )
+        self.assertIsNotNone(self.scraping.lost)
+
+    def test_newsOfABreak(self) -> None:
+        """
+        A failure that a client tells of, and that breaks off, is that of a
+        target: its reason reaches the scraper, and the client did well.
+        """
+        news = (
+            b"HTTP/1.1 502 Target's answer broke off after 3 bytes\r\n"
+            b"Content-Length: 5\r\nId: %b\r\n\r\nwhat"
+        )
+        self.assertEqual(self.rig.push(news % self.scrapeId), PUSHED)
+        self.assertBrokeOff(
+            b"Target's answer broke off after 3 bytes", b"the body is 1 bytes short"
         )
 
     def test_shortOfLength(self) -> None:

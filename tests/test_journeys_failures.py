@@ -5,7 +5,7 @@ Journeys of scrapes that fail: the scraper sees that they did, why, and in time.
 from __future__ import annotations
 
 from tests.internet import End
-from tests.journeys import METRICS, PLAIN, Journey, Visit
+from tests.journeys import METRICS, PLAIN, Journey, Reply, Visit
 
 
 class TargetTests(Journey):
@@ -77,10 +77,11 @@ class TargetTests(Journey):
         self.assertEqual(reply.took, 5.0)
         self.assertEqual(len(exporter.requests), 1)
 
-    def assertBrokenOff(self, answer: bytes, reset: bool = False) -> None:
+    def breakOff(
+        self, answer: bytes, reset: bool = False, method: bytes = b"GET"
+    ) -> Reply:
         """
-        The target says this and breaks off: the scraper must not take what it
-        gets for an answer.
+        Scrape a target that says this and breaks off.
         """
 
         def end(line: End) -> None:
@@ -89,45 +90,56 @@ class TargetTests(Journey):
             else:
                 line.loseConnection()
 
-        def breakOff(visit: Visit, request: bytes) -> None:
+        def answerInPart(visit: Visit, request: bytes) -> None:
             visit.transport.write(answer)
             self.net.callLater(1, end, visit.transport)
 
         exporter = self.startExporter()
-        exporter.answer = breakOff
-        reply = self.scrape()
+        exporter.answer = answerInPart
+        reply = self.scrape(method=method)
         self.net.pass_(2)
-        self.assertIsNone(reply.broken)
-        self.assertTrue(
-            reply.said.startswith("502 Target's answer broke off after "), reply.said
-        )
+        return reply
 
     def test_cutWithLength(self) -> None:
         """
         A body shorter than its length is a 502, and no 200.
         """
-        self.assertBrokenOff(PLAIN[:-1])
+        self.assertBrokenOff(
+            self.breakOff(PLAIN[:-1]),
+            f"Target's answer broke off after {len(METRICS) - 1} bytes",
+        )
 
     def test_cutChunked(self) -> None:
         """
         A chunked body without its end is a 502, and no 200.
         """
-        self.assertBrokenOff(
+        reply = self.breakOff(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
             b"%x\r\n%b\r\n" % (len(METRICS), METRICS)
         )
+        self.assertBrokenOff(reply, "Target's answer broke off after ")
 
     def test_cutCloseDelimited(self) -> None:
         """
         A body without a length that ends in a reset is a 502, and no 200.
         """
-        self.assertBrokenOff(b"HTTP/1.1 200 OK\r\n\r\n" + METRICS, reset=True)
+        reply = self.breakOff(b"HTTP/1.1 200 OK\r\n\r\n" + METRICS, reset=True)
+        self.assertBrokenOff(reply, "Target's answer broke off after ")
 
     def test_cutInTheHead(self) -> None:
         """
-        A head that breaks off is a 502.
+        A head that breaks off is a 502 as well.
         """
-        self.assertBrokenOff(b"HTTP/1.1 200 OK\r\nContent-")
+        reply = self.breakOff(b"HTTP/1.1 200 OK\r\nContent-")
+        self.assertBrokenOff(reply, "Target's answer broke off after 0 bytes")
+
+    def test_cutInTheHeadOfHEAD(self) -> None:
+        """
+        So it is for HEAD, whose reply has no body that could be short.
+        """
+        reply = self.breakOff(b"HTTP/1.1 200 OK\r\nContent-", method=b"HEAD")
+        self.assertEqual(reply.said, "502 Target's answer broke off after 0 bytes")
+        self.assertEqual(reply.took, 1.0)
 
     def test_wrongName(self) -> None:
         """

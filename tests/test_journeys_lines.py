@@ -147,6 +147,23 @@ class DeadLineTests(Journey):
             self.assertMetrics(reply)
         self.assertEqual(len(alive.pushes), 2)
 
+    def test_comingBackIsNoReceipt(self) -> None:
+        """
+        A Go client that polls anew because its line was cut does not confirm
+        what a dead line of the same name swallowed.
+        """
+        self.startProxy()
+        alive = GoClient(self.net, "10.1.0.1")
+        self.others.append(alive.stop)
+        alive.poll()
+        self.net.pass_(1)
+        self.deadGoLine()
+        reply = self.scrape(timeout="10")
+        self.net.cut(alive.machine.ends)
+        self.net.pass_(9)
+        self.assertMetrics(reply)
+        self.assertEqual(reply.took, 2.0)
+
     def test_slowTargetBesideIt(self) -> None:
         """
         A target that takes 5 s is scraped once, though a dead line had the
@@ -337,6 +354,18 @@ class LoadBalancerTests(Journey):
         """
         self.balance(self.net, idle=20.0)
         self.assertHour(15)
+
+    def test_cutsJustThen(self) -> None:
+        """
+        Where a connection is cut just as a push goes into it, the push is sent
+        again over another.
+        """
+        balancer = self.balance(self.net, idle=20.0)
+        for hundredths in range(20):
+            for reply in self.scrapes(3, 19.98 + hundredths / 100):
+                self.assertMetrics(reply)
+        self.assertGreater(balancer.cuts, 0)
+        self.assertEqual(self.client.metric("pushprox_client_push_errors_total"), 0)
 
     def test_cutsPolls(self) -> None:
         """

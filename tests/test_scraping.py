@@ -11,7 +11,8 @@ from twisted.internet.defer import fail
 from pushprox.client.failures import ScrapeFailed
 from pushprox.client.polling import Polling
 from pushprox.client.scraping import refusal, shown
-from pushprox.message import Response
+from pushprox.framing import IncompleteMessage
+from pushprox.message import Response, ResponseDecoder
 from tests.fakeproxy import Call, ClientTestCase, FakeProxy, Server, work
 
 TIMEOUT = b"X-Prometheus-Scrape-Timeout-Seconds"
@@ -323,7 +324,8 @@ class FailureTests(ScrapingTestCase):
 
     def test_brokenOff(self) -> None:
         """
-        A target that dies half-way has given no answer.
+        A target that dies half-way has given no answer; the push that says so
+        breaks off too.
         """
         self.start()
         self.scrape(work())
@@ -331,7 +333,14 @@ class FailureTests(ScrapingTestCase):
         self.net.settle()
         self.target.calls[0].cut()
         self.net.settle()
-        self.assertFailed(502, "Target's answer broke off after 2 bytes")
+        decoder = ResponseDecoder()
+        decoder.feed(self.proxy.pushes[0].body)
+        assert decoder.head is not None
+        self.assertEqual(decoder.head.status, 502)
+        self.assertEqual(
+            decoder.head.reason, b"Target's answer broke off after 2 bytes"
+        )
+        self.assertRaises(IncompleteMessage, decoder.end)
 
     def test_slow(self) -> None:
         """

@@ -41,9 +41,12 @@ class ScrapeFailed(Exception):
 
     @ivar status: what the scraper gets instead.
     @ivar reason: the reason phrase for it: one line of plain ASCII.
+    @ivar brokeOff: whether there was the beginning of one.
     """
 
-    def __init__(self, status: int, reason: str, target: str = "") -> None:
+    def __init__(
+        self, status: int, reason: str, target: str = "", brokeOff: bool = False
+    ) -> None:
         """
         @param target: whose fault it is, if it is a target's.
         """
@@ -51,6 +54,7 @@ class ScrapeFailed(Exception):
         super().__init__(f"Scrape of {target} failed: {reason}" if target else reason)
         self.status = status
         self.reason = reason
+        self.brokeOff = brokeOff
 
 
 def reasonOf(error: Exception, host: str) -> str:

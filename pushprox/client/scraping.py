@@ -111,18 +111,26 @@ class Scraping:
 
     async def _do(self, errand: _Errand) -> None:
         count = self.measures.scrapeFailed
+        brokeOff = False
         try:
             response = await self._scrape(errand)
             count = self.measures.scraped
+            self._log.debug(
+                "Scraped {url}: {status}, {size} bytes",
+                url=errand.url,
+                status=response.head.status,
+                size=len(response.body),
+            )
         except ScrapeFailed as error:
             self._log.info("{error} ({url})", error=error, url=errand.url)
             response = refusal(errand.request.method, error)
+            brokeOff = error.brokeOff
         except Exception:
             self._log.failure("A scrape failed in the client")
             unforeseen = ScrapeFailed(500, "The client failed; its log says more")
             response = refusal(errand.request.method, unforeseen)
         count(response.head.status, self.clock.seconds() - errand.began)
-        await self._push(errand, response)
+        await self._push(errand, response, brokeOff)
 
     async def _scrape(self, errand: _Errand) -> Response:
         """
@@ -146,11 +154,11 @@ class Scraping:
         finally:
             self._turns.release()
 
-    async def _push(self, errand: _Errand, response: Response) -> None:
+    async def _push(self, errand: _Errand, response: Response, brokeOff: bool) -> None:
         """
         Push an answer; where the way does not carry it, push the news of that.
         """
-        status = await self._pushOnce(errand, response)
+        status = await self._pushOnce(errand, response, brokeOff)
         if status == 413:
             # Something between us and the proxy: nginx takes 1 MB by default.
             size = len(response.body)
@@ -159,8 +167,12 @@ class Scraping:
             )
             await self._pushOnce(errand, refusal(errand.request.method, error))
 
-    async def _pushOnce(self, errand: _Errand, response: Response) -> int | None:
+    async def _pushOnce(
+        self, errand: _Errand, response: Response, brokeOff: bool = False
+    ) -> int | None:
         """
+        @param brokeOff: let the push break off as the target did, so that the
+            scraper's connection does too: not all look at the status.
         @return: the status of the reply, or L{None} if there was none.
         """
         remaining = errand.due - self.clock.seconds()
@@ -170,6 +182,9 @@ class Scraping:
         headers = (*without(head.headers, b"Id", TIMEOUT_HEADER), *mine)
         data = attrs.evolve(response, head=attrs.evolve(head, headers=headers))
         octets = data.toBytes(errand.request.method)
+        if brokeOff and errand.request.method != b"HEAD":
+            # To HEAD there is no body that could be short.
+            octets = octets[:-1]
         status = None
         try:
             reply = await self.uplink.push(octets, max(remaining, 0.001))

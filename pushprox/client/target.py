@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 
 from pushprox.client.connecting import endpointFor
-from pushprox.client.exchange import Line, Unanswered
+from pushprox.client.exchange import BrokenOff, Line, Unanswered
 from pushprox.client.failures import FAULTS, ScrapeFailed, reasonOf
 from pushprox.client.policy import Destination, NotAllowed, Origin, Policy
 from pushprox.headers import Headers, endToEnd, firstHeader, without
@@ -228,7 +228,8 @@ class Targets:
             return await self._exchange(line, request.method, octets)
         except FAULTS as error:
             reason = reasonOf(error, destination.host)
-            raise ScrapeFailed(502, reason, str(destination)) from error
+            brokeOff = isinstance(error, BrokenOff)
+            raise ScrapeFailed(502, reason, str(destination), brokeOff) from error
 
     async def _exchange(self, line: Line, method: bytes, octets: bytes) -> Response:
         origin = self._lines[line]

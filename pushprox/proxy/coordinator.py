@@ -525,14 +525,14 @@ class Coordinator:
             self._confirm(scrape)
         self._finish(scrape, "answered", response)
 
-    def breakOff(self, id: bytes, detail: str) -> None:
+    def breakOff(self, id: bytes, reason: str | None, detail: str) -> None:
         """
         Fail a scrape: its answer began and cannot be had whole.
 
         @raise UnknownScrape: if nobody waits for it.
         """
         scrape = self._expected(id)
-        error = BrokenAnswer(scrape.registration.name, detail)
+        error = BrokenAnswer(scrape.registration.name, reason, detail)
         self._finish(scrape, "broken", Failure(error))
 
     # The life of names.

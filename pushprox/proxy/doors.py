@@ -26,6 +26,7 @@ from pushprox.deadlines import (
     lessMargin,
     timeoutFromHeader,
 )
+from pushprox.framing import IncompleteMessage
 from pushprox.headers import (
     Headers,
     MalformedMessage,
@@ -90,10 +91,16 @@ class Answer(Exception):
     """
     Ends the work on a request with a status and its reason. Raised where a
     request cannot be served.
+
+    @ivar breaks: whether the reply is to break off as well, so that it also
+        fails for who looks at no status, such as curl.
     """
 
-    def __init__(self, status: int, reason: str, text: str | None = None) -> None:
+    def __init__(
+        self, status: int, reason: str, text: str | None = None, breaks: bool = False
+    ) -> None:
         super().__init__(reason)
+        self.breaks = breaks
         self.status = status
         self.reason = reason
         self.text = text or reason
@@ -141,7 +148,7 @@ class Door(Resource):
                 raise Answer(405, "Method Not Allowed")
             await self.answer(request)
         except Answer as answer:
-            writeText(request, answer.status, answer.reason, answer.text)
+            writeText(request, answer.status, answer.reason, answer.text, answer.breaks)
 
     async def answer(self, request: Request) -> None:
         """
@@ -153,17 +160,25 @@ class Door(Resource):
 
 
 def writeText(
-    request: Request, status: int, reason: str, text: str | None = None
+    request: Request,
+    status: int,
+    reason: str,
+    text: str | None = None,
+    breaks: bool = False,
 ) -> None:
     """
     Answer with a line of text.
+
+    @param breaks: close the connection a byte short of what was announced.
     """
     body = f"{text or reason}\n".encode()
     request.setResponseCode(status, reason.encode("ascii", "replace"))
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
     request.setHeader(b"X-Content-Type-Options", b"nosniff")
-    request.setHeader(b"Content-Length", b"%d" % len(body))
+    request.setHeader(b"Content-Length", b"%d" % (len(body) + breaks))
     request.write(body)
+    if breaks:
+        request.loseConnection()
 
 
 def bodyOf(request: Request) -> bytes:
@@ -229,9 +244,8 @@ class ScrapeDoor(Door):
                 504, f"{name} did not answer in {inSeconds(error.waited)}"
             ) from None
         except BrokenAnswer as error:
-            raise Answer(
-                502, f"The answer of {name} broke off", f"{name}: {error.detail}"
-            ) from None
+            reason = error.reason or f"The answer of {name} broke off"
+            raise Answer(502, reason, f"{name}: {error.detail}", breaks=True) from None
         except Full as error:
             raise Answer(
                 503, f"The proxy is full: {error.limit} {error.what}"
@@ -259,6 +273,12 @@ class ScrapeDoor(Door):
             request.setHeader(b"Content-Length", b"%d" % length)
         self._bytesCarried(len(response.body))
         request.write(response.body)
+        self._log.debug(
+            "Scraped {url}: {status}, {size} bytes",
+            url=request.path,
+            status=head.status,
+            size=len(response.body),
+        )
 
 
 def inSeconds(seconds: float) -> str:
@@ -401,9 +421,14 @@ class PushDoor(Door):
             if head.status < 200:
                 raise MalformedMessage(f"status {head.status} is no answer")
         except MalformedMessage as error:
-            self._coordinator.breakOff(ids[0], str(error))
-            raise pushFailed(400, str(error)) from None
-        self._coordinator.push(ids[0], Response(head, body))
+            isNews = head.status >= 400 and isinstance(error, IncompleteMessage)
+            # Our client tells in this way of a target that broke off.
+            reason = head.reason.decode("latin-1") if isNews else None
+            self._coordinator.breakOff(ids[0], reason, str(error))
+            if not isNews:
+                raise pushFailed(400, str(error)) from None
+        else:
+            self._coordinator.push(ids[0], Response(head, body))
         request.setHeader(b"Content-Length", b"0")
 
 

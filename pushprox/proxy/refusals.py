@@ -54,9 +54,13 @@ class NotAnswered(ScrapeFailed):
 class BrokenAnswer(ScrapeFailed):
     """
     The client's answer broke off or made no sense.
+
+    @ivar reason: what the client said of it, if it knew.
+    @ivar detail: what is wrong with what came.
     """
 
     name: str
+    reason: str | None
     detail: str
 
 
