@@ -380,8 +380,11 @@ class BalancedRelay(Relay):
         """
         A reply has ended, as llhttp says.
         """
-        if self.factory.closesAfterReply:
-            self.transport.loseConnection()
+        if self.factory.closesAfterReply is not None:
+            # Whoever sends something meanwhile has had bad luck.
+            self.factory.machine.callLater(
+                self.factory.closesAfterReply, self.transport.loseConnection
+            )
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -398,7 +401,8 @@ class LoadBalancer(Middle):
 
     @ivar idle: after how many seconds without a byte it cuts a connection.
     @ivar cuts: how often it did.
-    @ivar closesAfterReply: whether it closes after each reply, without saying so.
+    @ivar closesAfterReply: how many seconds after each reply it closes the
+        connection, without saying so.
     @ivar page: what it answers in place of the proxy.
     """
 
@@ -408,7 +412,7 @@ class LoadBalancer(Middle):
         self,
         net: Internet,
         idle: float | None = None,
-        closesAfterReply: bool = False,
+        closesAfterReply: float | None = None,
     ) -> None:
         super().__init__(net)
         self.idle = idle

@@ -593,6 +593,18 @@ class ReceiptTests(CoordinatorCase):
         self.passTime(2.1)
         self.assertEqual(self.took(poll), id)
 
+    def test_doubtfulAfterAWait(self) -> None:
+        """
+        Nor is it a receipt when a poll ended because there was no work: the next
+        one stands for that.
+        """
+        self.poll("L0", wait=1.0)
+        id = self.meet("L1")
+        self.passTime(1.0)
+        poll = self.poll("L2")
+        self.passTime(1.1)
+        self.assertEqual(self.took(poll), id)
+
     def test_doubtIsOver(self) -> None:
         """
         The doubt ends when the scrape is handed out anew.
@@ -1224,6 +1236,17 @@ class LimitTests(CoordinatorCase):
         self.assertEqual((error.what, error.limit), ("scrapes queued", 2))
         self.assertEqual(self.counts(), (0, 2, 2))
         self.assertEqual(self.outcomes, [("refused", 0.0)])
+
+    def test_queueOfOthers(self) -> None:
+        """
+        A queue full of scrapes for names that do not poll shuts out no name
+        that does.
+        """
+        self.begin(queued=1, age=0)
+        self.scrape("t2")
+        poll = self.poll("L1")
+        self.scrape("t1")
+        self.took(poll)
 
     def test_handedScrapesAreNotQueued(self) -> None:
         """

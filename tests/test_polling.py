@@ -156,7 +156,7 @@ class GoodTimesTests(PollingTestCase):
     def test_log(self) -> None:
         """
         The log says where it polls and that it is connected, and then nothing
-        more, however long all goes well.
+        more but each scrape at debug, however long all goes well.
         """
         self.start()
         self.net.pass_(300.0)
@@ -167,6 +167,7 @@ class GoodTimesTests(PollingTestCase):
             [
                 f"Polling {URL} as t1",
                 f"Connected as t1 to the proxy at {URL} (version 1.2.3)",
+                "Scraped http://t1:9100/x: 200, 5 bytes",
             ],
         )
 

@@ -234,7 +234,9 @@ class Coordinator:
         ):
             self.outcome("unknown", 0.0)
             raise UnknownName(name)
-        if self.queued >= self.rules.queued:
+        connected = registration is not None and registration.connected
+        if self.queued >= self.rules.queued and not connected:
+            # Names that do not poll must not shut out those that do.
             self.outcome("refused", 0.0)
             raise Full("scrapes queued", self.rules.queued)
         if registration is None:
@@ -347,6 +349,7 @@ class Coordinator:
         """
         self._unpark(parked)
         registration = parked.instance.registration
+        self._doubt(registration)
         registration.expectBack(
             parked.instance, self.clock.seconds() + self.rules.receiptWait
         )
@@ -361,12 +364,17 @@ class Coordinator:
         """
         self._unpark(parked)
         registration = parked.instance.registration
-        for scrape in registration.scrapes:
-            # A poll that comes now may stand for this one, and not be the
-            # receipt of a scrape on some other line.
-            scrape.doubtful = True
+        self._doubt(registration)
         if not parked.instance.parked:
             registration.leave(parked.instance)
+
+    def _doubt(self, registration: Registration[_Scrape]) -> None:
+        """
+        A poll of the name ended: the next may stand for that one, and need not
+        be the receipt of a scrape on some other line.
+        """
+        for scrape in registration.scrapes:
+            scrape.doubtful = True
 
     # How they meet.
 

@@ -79,7 +79,7 @@ class Options(BaseOptions):
             None,
             "5m",
             "After how long without a poll a client is forgotten.",
-            duration,
+            lambda text: duration(text, 1.0),
         ],
         [
             "registration.warmup",
