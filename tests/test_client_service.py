@@ -443,7 +443,7 @@ class TLSTests(ClientTestCase):
         self.net.pass_(10.0)
         self.assertFalse(client.connected)
         [warning] = self.said("warn")
-        self.assertIn("certificate verify failed", warning)
+        self.assertIn("certificate verify failed (--tls.cacert names", warning)
         self.assertNotIn("\n", warning)
         self.assertEqual(self.proxy.polls, [])
 

@@ -57,6 +57,14 @@ class ScrapeFailed(Exception):
         self.brokeOff = brokeOff
 
 
+def tlsDetails(error: TLSError) -> str:
+    """
+    @return: what OpenSSL says went wrong; its error is a list like
+        C{[('SSL routines', '', 'certificate verify failed')]}.
+    """
+    return ", ".join(re.findall(r"'([^']+)'\)", str(error)))
+
+
 def reasonOf(error: Exception, host: str) -> str:
     """
     @param host: the target's name.
@@ -77,8 +85,7 @@ def reasonOf(error: Exception, host: str) -> str:
         case Unanswered(cause=VerificationError() | CertificateError()):
             return f"Target's certificate is not for {host}"
         case Unanswered(cause=TLSError() as cause):
-            # [('SSL routines', '', 'certificate verify failed')]
-            details = ", ".join(re.findall(r"'([^']+)'\)", str(cause)))
+            details = tlsDetails(cause)
             if "certificate verify failed" in details:
                 return f"Target's certificate is not trusted: {details}"
             return f"TLS with the target failed: {details}"

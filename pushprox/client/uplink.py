@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import attrs
+from OpenSSL.SSL import Error as TLSError
 from treq.client import HTTPClient
 from treq.response import _Response
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
@@ -30,6 +31,7 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from pushprox import __version__
+from pushprox.client.failures import tlsDetails
 from pushprox.client.location import ProxyLocation
 
 #: A request that dies sooner after it was sent has met an idle connection that
@@ -161,6 +163,11 @@ def _inWords(error: BaseException) -> str:
     """
     An error in one line.
     """
+    if isinstance(error, TLSError):
+        return (
+            f"TLS with the proxy failed: {tlsDetails(error)}"
+            " (--tls.cacert names the CAs to trust)"
+        )
     return " ".join(str(error).split()) or type(error).__name__
 
 

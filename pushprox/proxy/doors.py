@@ -149,6 +149,10 @@ class Door(Resource):
             await self.answer(request)
         except Answer as answer:
             writeText(request, answer.status, answer.reason, answer.text, answer.breaks)
+        except Full as error:
+            writeText(request, 503, f"The proxy is full: {error.limit} {error.what}")
+        except Stopping:
+            writeText(request, 503, "The proxy is stopping")
 
     async def answer(self, request: Request) -> None:
         """
@@ -246,12 +250,6 @@ class ScrapeDoor(Door):
         except BrokenAnswer as error:
             reason = error.reason or f"The answer of {name} broke off"
             raise Answer(502, reason, f"{name}: {error.detail}", breaks=True) from None
-        except Full as error:
-            raise Answer(
-                503, f"The proxy is full: {error.limit} {error.what}"
-            ) from None
-        except Stopping:
-            raise Answer(503, "The proxy is stopping") from None
         self._write(request, response)
 
     def _write(self, request: Request, response: Response) -> None:
@@ -346,12 +344,6 @@ class PollDoor(Door):
                 "Request Timeout",
                 "Error WaitForScrapeInstruction: request is expired",
             ) from None
-        except Full as error:
-            raise Answer(
-                503, f"The proxy is full: {error.limit} {error.what}"
-            ) from None
-        except Stopping:
-            raise Answer(503, "The proxy is stopping") from None
         if instruction is None:
             request.setResponseCode(204)
             return
