@@ -134,11 +134,7 @@ class Demo(Service):
         agent = ProxyAgent(proxy, self._reactor)
         url = f"http://{NAME}:{port}/metrics"
         while True:
-            outcome = await self._scrape(agent, url)
-            if not self.running:
-                # Cancelling some attempts to connect only makes them fail.
-                return
-            self._write(f"  {url}: {outcome}\n")
+            self._write(f"  {url}: {await self._scrape(agent, url)}\n")
             await deferLater(self._reactor, INTERVAL)
 
     async def _scrape(self, agent: ProxyAgent, url: str) -> str:
@@ -150,9 +146,10 @@ class Demo(Service):
         try:
             response = await agent.request(b"GET", url.encode("ascii"), headers)
             body = await readBody(response)
-        except CancelledError:
-            raise
-        except Exception:
+        except Exception as error:
+            if not self.running:
+                # An attempt to connect that is cancelled fails in other words.
+                raise CancelledError() from error
             return f"failed: {Failure().getErrorMessage()}"
         elapsed = 1000 * (self._reactor.seconds() - began)
         status = f"{response.code} {response.phrase.decode('latin-1')}"

@@ -107,6 +107,9 @@ class Spread:
             lambda: [0] * (len(SECONDS) + 1)
         )
         self._sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
+        if not labels:
+            # There from the start, like all that is known beforehand.
+            self._counts[()] = [0] * (len(SECONDS) + 1)
 
     def add(self, seconds: float, *values: str) -> None:
         """

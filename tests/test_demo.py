@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -137,6 +138,17 @@ class DemoTests(SynchronousTestCase):
         self.net.pass_(1)
         self.assertIn("Every 5 seconds", self.said)
         self.stop()
+
+    def test_defaults(self) -> None:
+        """
+        Without a reactor of its own it takes the one there is, and starts
+        nothing.
+        """
+        options = Options()
+        options.parseOptions([])
+        service = makeService(options)
+        self.assertIsInstance(service, MultiService)
+        self.assertFalse(service.running)
 
     def test_stopBeforeTheStart(self) -> None:
         """

@@ -104,6 +104,17 @@ class DurationTests(Refusals):
         ):
             self.assertRefuses(duration, text, "expected a duration like 15s or 1m30s")
 
+    def test_minimum(self) -> None:
+        """
+        A flag may ask for a least duration.
+        """
+        self.assertEqual(duration("1s", 1.0), 1.0)
+        with self.assertRaises(ValueError) as raised:
+            duration("999ms", 1.0)
+        self.assertEqual(
+            str(raised.exception), "expected a duration of at least 1s, got '999ms'"
+        )
+
     def test_tooLong(self) -> None:
         """
         What Go cannot hold is refused, since nothing could wait for it.

@@ -395,6 +395,33 @@ class FailureTests(ScrapingTestCase):
         self.scrape(work(b"id-2"))
         self.assertEqual(self.headers()[b"Id"], b"id-2")
 
+    def test_surpriseAtThePush(self) -> None:
+        """
+        The same holds for what nobody thought of in a push.
+        """
+        client = self.start()
+        uplink = client.scraping.uplink
+
+        class Broken:
+            """
+            A way to the proxy with a fault.
+            """
+
+            def push(self, data: bytes, timeout: float) -> object:
+                """
+                Fail.
+                """
+                return fail(ZeroDivisionError("oh"))
+
+        client.scraping.uplink = Broken()
+        self.target.onCall = lambda call: call.reply(200)
+        self.scrape(work(b"id-1"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.idle()
+        client.scraping.uplink = uplink
+        self.scrape(work(b"id-2"))
+        self.assertEqual(self.headers()[b"Id"], b"id-2")
+
 
 class ConcurrencyTests(ScrapingTestCase):
     """
