@@ -31,6 +31,9 @@ class ScrapingTestCase(ClientTestCase):
         self.proxy = self.proxyAt(8080, FakeProxy(self.net))
         self.target = Server(self.net)
         self.net.listenTCP(9100, self.target)
+        # The garbage collector would end what is in hand in any order, and in
+        # some other test.
+        self.addCleanup(self.net.pass_, 60.0)
 
     def scrape(self, *scrapes: bytes) -> None:
         """
