@@ -1167,6 +1167,17 @@ class InstanceTests(CoordinatorCase):
             polls = {line: poll for line, poll in polls.items() if not poll.called}
         self.assertEqual(order, ["A2", "B2", "A1", "B1"])
 
+    def test_sharedIsNotContested(self) -> None:
+        """
+        A shared name is not contested, and nobody is warned.
+        """
+        self.begin(shared=True)
+        with capturedLogs() as events:
+            self.poll("A1", b"A", set())
+            self.poll("B1", b"B", set())
+        self.assertEqual(self.coordinator.contested, 0)
+        self.assertNotIn(LogLevel.warn, [event["log_level"] for event in events])
+
 
 class LimitTests(CoordinatorCase):
     """

@@ -400,7 +400,7 @@ class Coordinator:
                 # the timer that is due: nothing remains to hand out.
                 self._expire(scrape)
                 continue
-            parked = registration.choose(now, self.rules.shared)
+            parked = registration.choose(now)
             if parked is None:
                 break
             self._hand(scrape, parked)
@@ -546,7 +546,7 @@ class Coordinator:
     # The life of names.
 
     def _register(self, name: str) -> Registration[_Scrape]:
-        registration = self._registrations[name] = Registration(name)
+        registration = self._registrations[name] = Registration(name, self.rules.shared)
         if self._sweep is None:
             self._sweep = self.clock.callLater(
                 self._sweepInterval, self._sweepRegistrations

@@ -76,6 +76,7 @@ class Registration(Generic[_ScrapeT]):
     """
     What is known of one name.
 
+    @ivar shared: whether its instances are meant to share the scrapes.
     @ivar scrapes: all its scrapes without an answer.
     @ivar queue: those of them that wait for a poll, in order.
     @ivar instances: who polls, or did a moment ago.
@@ -86,6 +87,7 @@ class Registration(Generic[_ScrapeT]):
     """
 
     name: str
+    shared: bool = False
     scrapes: list[_ScrapeT] = attrs.field(factory=list, init=False)
     queue: list[_ScrapeT] = attrs.field(factory=list, init=False)
     instances: dict[bytes | None, Instance] = attrs.field(factory=dict, init=False)
@@ -109,9 +111,9 @@ class Registration(Generic[_ScrapeT]):
     @property
     def contested(self) -> bool:
         """
-        Whether more than one instance polls for the name.
+        Whether more than one instance polls for a name that is not shared.
         """
-        return len(self.instances) > 1
+        return len(self.instances) > 1 and not self.shared
 
     def seen(self, now: float) -> float | None:
         """
@@ -200,15 +202,14 @@ class Registration(Generic[_ScrapeT]):
         if self.holder is instance:
             self.holder = None
 
-    def choose(self, now: float, shared: bool) -> Parked | None:
+    def choose(self, now: float) -> Parked | None:
         """
         The poll that is to have the next scrape: the newest of the instance
-        that has the name, since the newest is the likeliest to be alive.
-
-        @param shared: take the instances in turn instead.
+        that has the name, since the newest is the likeliest to be alive. Where
+        the name is shared, the instances take turns.
         """
         holder = self.holder
-        if holder is not None and not shared:
+        if holder is not None and not self.shared:
             if holder.parked:
                 return holder.parked[-1]
             if now < self.heldUntil:
@@ -216,7 +217,7 @@ class Registration(Generic[_ScrapeT]):
         polling = [i for i in self.instances.values() if i.parked]
         if not polling:
             return None
-        if shared:
+        if self.shared:
             chosen = polling[0]
             # To the end of the line.
             self.instances[chosen.id] = self.instances.pop(chosen.id)
