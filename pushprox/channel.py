@@ -69,6 +69,16 @@ class Line(HTTPChannel):
             self.site.lineBroke(self)
         self.site.checkClosed()
 
+    def rawDataReceived(self, data: bytes) -> None:
+        """
+        Take what comes, but end a connection that sends on and on behind a
+        request that is not answered yet: to stop reading would be to miss its
+        end, and a poll on it would be parked for ever.
+        """
+        super().rawDataReceived(data)
+        if sum(map(len, self._dataBuffer)) > self._optimisticEagerReadSize:
+            self.forceAbortClient()
+
     def close(self) -> None:
         """
         Close, but not before the reply to a request that is under way.

@@ -12,6 +12,7 @@ import ipaddress
 import platform
 import re
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from typing import Any
 
 from twisted import __version__ as twistedVersion
 from twisted.application.service import IServiceCollection, MultiService
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.logger import ILogObserver
 from twisted.python import usage
@@ -333,9 +335,14 @@ class Program(MultiService):
     that: a component of the application.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(
+        self,
+        options: Options,
+        setSignal: Callable[[int, signal.Handlers], object] = signal.signal,
+    ) -> None:
         super().__init__()
         self._options = options
+        self._setSignal = setSignal
 
     def setServiceParent(self, parent: Componentized | IServiceCollection) -> None:
         """
@@ -345,6 +352,17 @@ class Program(MultiService):
         if observer is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, observer)
         super().setServiceParent(parent)
+
+    def stopService(self) -> Deferred[object]:
+        """
+        Stop, which may take as long as the scrapes in flight. Who does not want
+        to wait can end the program by a second signal.
+        """
+        if self._options.parent is not None:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._setSignal(number, signal.SIG_DFL)
+        stopped: Deferred[object] = super().stopService()
+        return stopped
 
 
 def raiseFileLimit(

@@ -216,6 +216,19 @@ class LineTests(SynchronousTestCase):
         line.connectionLost(Failure(ConnectionAborted()))
         self.assertEqual((site.lines, self.broken), (set(), []))
 
+    def test_sendsOn(self) -> None:
+        """
+        Who sends on and on behind a request that is not answered is cut off:
+        their hang-up would not be seen.
+        """
+        talker = self.net.talk("10.0.0.1", 80, b"GET / HTTP/1.1\r\nHost: p\r\n\r\n")
+        talker.transport.write(b"z" * 16000)
+        self.net.settle()
+        self.assertIsNone(talker.lost)
+        talker.transport.write(b"z" * 4000)
+        self.net.settle()
+        self.assertIsNotNone(talker.lost)
+
     def test_closeNothing(self) -> None:
         """
         A site without connections is closed at once.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from itertools import count
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -23,6 +23,7 @@ from pushprox.proxy.refusals import (
     Full,
     NotAnswered,
     NotTaken,
+    ScrapeFailed,
     Stopping,
     Superseded,
     UnknownName,
@@ -57,6 +58,27 @@ def passTime(clock: Clock, seconds: float) -> None:
             break
         clock.advance(max(0.0, due - clock.seconds()))
     clock.advance(end - clock.seconds())
+
+
+class Creeping(Clock):
+    """
+    A clock on which looking at it takes a moment, as on every real one, and
+    that takes no order for the past, as the real reactor does not.
+    """
+
+    def seconds(self) -> float:
+        """
+        The time, which is later each time.
+        """
+        self.rightNow += 1e-6
+        return super().seconds()
+
+    def callLater(self, when: float, what: Any, *args: Any, **kw: Any) -> Any:
+        """
+        Refuse the past.
+        """
+        assert when >= 0, when
+        return super().callLater(when, what, *args, **kw)
 
 
 class CoordinatorCase(SynchronousTestCase):
@@ -489,6 +511,24 @@ class DeadlineTests(CoordinatorCase):
         self.assertAlmostEqual(error.waited, 10.0)
         self.refused(UnknownScrape, self.push, id)
         self.assertEqual(self.outcomes[0][0], "not_answered")
+
+    def test_timeRunsOut(self) -> None:
+        """
+        A scrape whose time runs out just when it could be handed out is given
+        up, and the poll stays.
+        """
+        for microseconds in range(1, 30):
+            self.begin()
+            clock = self.clock = self.coordinator.clock = Creeping()
+            clock.advance(1000.0)
+            poll = self.poll("L1")
+            scrape = self.scrape(budget=microseconds * 1e-6)
+            failed = bool(scrape.called)
+            scrape.addErrback(lambda failure: failure.trap(ScrapeFailed))
+            self.assertNotEqual(failed, bool(poll.called))
+            self.assertEqual(self.coordinator.parked, int(failed))
+            scrape.addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+            poll.addErrback(lambda failure: failure.trap(CancelledError)).cancel()
 
     def test_lateReactor(self) -> None:
         """

@@ -13,7 +13,7 @@ from twisted.web.server import Request
 
 from pushprox.channel import Site
 from pushprox.proxy.coordinator import Rules
-from pushprox.proxy.doors import Door, Timeouts
+from pushprox.proxy.doors import MAX_SCRAPE_BODY, Door, Timeouts
 from tests.internet import Internet, Talker
 from tests.rigs import (
     SIGNED,
@@ -1435,6 +1435,19 @@ class PollTests(SynchronousTestCase):
             )
         self.assertEqual(self.rig.metric("pushprox_proxy_clients"), 0)
 
+    def test_scrapeOfBigBody(self) -> None:
+        """
+        A scrape's own body is limited, since it travels in a reply to a poll.
+        """
+        head = scrapeBytes(
+            b"http://t1:9100/",
+            b"Content-Length: %d" % (MAX_SCRAPE_BODY + 1),
+            method=b"POST",
+        )
+        answer = self.rig.ask(head + bytes(MAX_SCRAPE_BODY + 1))
+        self.assertTrue(answer.startswith(b"HTTP/1.1 413 A scrape may have"), answer)
+        self.assertEqual(self.rig.metric("pushprox_proxy_scrapes_in_flight"), 0)
+
     def test_scrapeOfBadName(self) -> None:
         """
         A scrape for what can be no name is a 400, in warm-up too.
@@ -1611,7 +1624,8 @@ class PushTests(SynchronousTestCase):
         )
         self.assertEqual(self.rig.push(news % self.scrapeId), PUSHED)
         self.assertBrokeOff(
-            b"Target's answer broke off after 3 bytes", b"the body is 1 bytes short"
+            b"Target's answer broke off after 3 bytes",
+            b"Target's answer broke off after 3 bytes",
         )
 
     def test_shortOfLength(self) -> None:

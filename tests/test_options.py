@@ -5,6 +5,7 @@ Tests for L{pushprox.options}.
 from __future__ import annotations
 
 import resource
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -563,6 +564,26 @@ class TwistdTests(SynchronousTestCase):
         program = Program(self.twistd("-n")[1])
         program.setServiceParent(whole)
         self.assertEqual(list(whole), [program])
+
+    def test_secondSignal(self) -> None:
+        """
+        While a program stops, a second signal ends it at once, if the process
+        is its own.
+        """
+        calls: list[tuple[int, object]] = []
+        program = Program(self.twistd("-n")[1], lambda *call: calls.append(call))
+        program.startService()
+        self.assertEqual(calls, [])
+        program.stopService()
+        self.assertEqual(
+            calls,
+            [(signal.SIGINT, signal.SIG_DFL), (signal.SIGTERM, signal.SIG_DFL)],
+        )
+        calls.clear()
+        program = Program(SampleOptions(), lambda *call: calls.append(call))
+        program.startService()
+        program.stopService()
+        self.assertEqual(calls, [])
 
 
 class FileLimitTests(SynchronousTestCase):

@@ -457,6 +457,21 @@ class ConcurrencyTests(ScrapingTestCase):
         self.net.settle()
         self.assertEqual(self.target.calls[-1].header(TIMEOUT), b"5.5")
 
+    def test_busyAndSlow(self) -> None:
+        """
+        A target that had little time left since the client was busy is not
+        blamed alone.
+        """
+        self.start(concurrency=1)
+        self.scrape(work(b"0", b"10"), work(b"1", b"5"))
+        self.net.pass_(4.0)
+        self.target.calls[0].reply(200)
+        self.net.pass_(1.0)
+        self.assertEqual(
+            self.proxy.answers[-1].head.reason,
+            b"Client was busy for 4 s. Target did not answer in 0.9 s",
+        )
+
     def test_inVain(self) -> None:
         """
         One that waits for too long is told so, and not done.
@@ -541,6 +556,23 @@ class PushTests(ScrapingTestCase):
         self.assertPushFailed("the proxy did not take it in time")
         self.assertIsNotNone(self.proxy.pushes[0].line.lost)
 
+    def test_notReadable(self) -> None:
+        """
+        A scraper hears at once of an answer that the proxy could not read.
+        """
+
+        def push(call: Call) -> None:
+            call.reply(400 if len(call.body) > 1000 else 200)
+
+        self.proxy.onPush = push
+        self.start()
+        self.scrape(work(timeout=b"10"))
+        head = self.proxy.answers[-1].head
+        self.assertEqual(head.status, 502)
+        self.assertEqual(
+            head.reason, b"The proxy could not read the target's answer (1000 bytes)"
+        )
+
     def test_tooLong(self) -> None:
         """
         A web server on the way that takes no long body is named in a short one.
@@ -554,7 +586,11 @@ class PushTests(ScrapingTestCase):
         self.scrape(work(timeout=b"10"))
         answer = self.proxy.answers[-1]
         self.assertEqual(answer.head.status, 502)
-        self.assertIn(b"refused 1000 bytes (413)", answer.head.reason)
+        self.assertEqual(
+            answer.head.reason,
+            b"A web server on the way to the proxy refused the target's answer"
+            b" (1000 bytes)",
+        )
         self.assertEqual(self.headers(), {
             b"Content-Type": b"text/plain; charset=utf-8",
             b"Id": b"id-1",

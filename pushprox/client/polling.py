@@ -337,7 +337,9 @@ def explained(reply: Reply) -> str:
     """
     text = f"{reply.status} {reply.reason}"
     if reply.elsewhere is not None:
-        return f"{text}: redirected to {reply.elsewhere}, which may be the right URL"
+        # A query may hold a secret.
+        elsewhere = reply.elsewhere.partition("?")[0]
+        return f"{text}: redirected to {elsewhere}, which may be the right URL"
     if reply.status == 204:
         return "the proxy did not hold the poll"
     return f"{text}: {shown(reply.body)}"

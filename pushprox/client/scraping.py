@@ -31,6 +31,17 @@ from pushprox.message import Request, Response, ResponseHead
 #: What the proxy waits if it does not say: the default of the reference.
 DEFAULT_TIMEOUT = 15.0
 
+#: What it means that a push was refused, by the status of the reply. Between us
+#: and the proxy may be others: nginx takes no more than 1 MB if it is not told to.
+UNTAKEN = {
+    400: "The proxy could not read the target's answer",
+    413: "A web server on the way to the proxy refused the target's answer",
+}
+
+#: A turn that was waited for so long was part of why a target seemed slow, in
+#: seconds.
+LONG_TURN = 0.5
+
 
 @attrs.frozen
 class _Errand:
@@ -136,6 +147,7 @@ class Scraping:
         """
         @raise ScrapeFailed: if there is no answer of the target.
         """
+        began = self.clock.seconds()
         waiting: Deferred[DeferredSemaphore] = self._turns.acquire()
         allowed = lessMargin(errand.due - self.clock.seconds())
         try:
@@ -150,7 +162,14 @@ class Scraping:
                 errand.request.headers, TIMEOUT_HEADER, headerFromTimeout(allowed)
             )
             request = attrs.evolve(errand.request, headers=headers)
+            waited = self.clock.seconds() - began
             return await self.targets.scrape(request, allowed)
+        except ScrapeFailed as error:
+            if error.status == 504 and waited >= LONG_TURN:
+                raise ScrapeFailed(
+                    504, f"Client was busy for {waited:.3g} s. {error.reason}"
+                ) from None
+            raise
         finally:
             self._turns.release()
 
@@ -159,12 +178,9 @@ class Scraping:
         Push an answer; where the way does not carry it, push the news of that.
         """
         status = await self._pushOnce(errand, response, brokeOff)
-        if status == 413:
-            # Something between us and the proxy: nginx takes 1 MB by default.
-            size = len(response.body)
-            error = ScrapeFailed(
-                502, f"A web server on the way to the proxy refused {size} bytes (413)"
-            )
+        reason = UNTAKEN.get(status or 0)
+        if reason is not None:
+            error = ScrapeFailed(502, f"{reason} ({len(response.body)} bytes)")
             await self._pushOnce(errand, refusal(errand.request.method, error))
 
     async def _pushOnce(

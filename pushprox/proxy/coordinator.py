@@ -392,8 +392,10 @@ class Coordinator:
         """
         Hand queued scrapes to parked polls while there are both.
         """
-        now = self.clock.seconds()
         while registration.queue:
+            # Once for the check and for what is handed out, or time could run
+            # out between the two.
+            now = self.clock.seconds()
             scrape = registration.queue[0]
             if scrape.deadline <= now:
                 # A busy reactor may see a poll, or that a line is dead, before
@@ -403,14 +405,13 @@ class Coordinator:
             parked = registration.choose(now)
             if parked is None:
                 break
-            self._hand(scrape, parked)
+            self._hand(scrape, parked, now)
         registration.awaitHolder(self.clock, self._match)
 
-    def _hand(self, scrape: _Scrape, parked: Parked) -> None:
+    def _hand(self, scrape: _Scrape, parked: Parked, now: float) -> None:
         """
         Give a scrape to a poll, and watch for the receipt.
         """
-        now = self.clock.seconds()
         remaining = scrape.deadline - now
         registration = scrape.registration
         self._dequeue(scrape)
@@ -497,7 +498,7 @@ class Coordinator:
         registration.distrust(scrape.instance)
         self._log.debug(
             "No receipt for scrape {id} of {name}: its line is taken for dead",
-            id=scrape.id,
+            id=scrape.id.decode("latin-1"),
             name=registration.name,
         )
         if scrape.request.method in _REPEATABLE:

@@ -60,6 +60,13 @@ _OURS = (
     b"Pushprox-Version",
 )
 
+#: A name that was not polled for so long is away; less is the pause between two
+#: polls. In seconds.
+AWAY = 1.0
+
+#: Bytes of a scrape's own body: it travels in the reply to a poll, whole.
+MAX_SCRAPE_BODY = 8 * 1024 * 1024
+
 _WAIT = re.compile(rb"(?:.*,)?\s*wait\s*=\s*([0-9]{1,6})\s*(?:[,;].*)?", re.IGNORECASE)
 
 
@@ -233,6 +240,8 @@ class ScrapeDoor(Door):
             )
         except ValueError as error:
             raise Answer(400, "Bad Request", str(error)) from None
+        if len(scrape.body) > MAX_SCRAPE_BODY:
+            raise Answer(413, f"A scrape may have {MAX_SCRAPE_BODY} bytes of body")
         budget = self._timeouts.budget(request.getHeader(TIMEOUT_HEADER))
         try:
             response = await self._coordinator.scrape(name, scrape, budget)
@@ -240,7 +249,7 @@ class ScrapeDoor(Door):
             raise Answer(503, f"No PushProx client named {name}") from None
         except NotTaken as error:
             reason = f"{name} took no scrape in {inSeconds(budget)}"
-            if error.silence:
+            if error.silence >= AWAY:
                 reason = f"No poll from {name} for {inSeconds(error.silence)}"
             raise Answer(504, reason) from None
         except NotAnswered as error:
@@ -249,7 +258,8 @@ class ScrapeDoor(Door):
             ) from None
         except BrokenAnswer as error:
             reason = error.reason or f"The answer of {name} broke off"
-            raise Answer(502, reason, f"{name}: {error.detail}", breaks=True) from None
+            text = f"{name}: {error.reason or error.detail}"
+            raise Answer(502, reason, text, breaks=True) from None
         self._write(request, response)
 
     def _write(self, request: Request, response: Response) -> None:
@@ -273,7 +283,7 @@ class ScrapeDoor(Door):
         request.write(response.body)
         self._log.debug(
             "Scraped {url}: {status}, {size} bytes",
-            url=request.path,
+            url=request.path.decode("latin-1"),
             status=head.status,
             size=len(response.body),
         )

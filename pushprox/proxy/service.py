@@ -57,14 +57,14 @@ class Options(BaseOptions):
             None,
             "5m",
             "Any scrape with a timeout higher than this is clamped to it.",
-            duration,
+            lambda text: duration(text, 0.01),
         ],
         [
             "scrape.default-timeout",
             None,
             "15s",
             "Timeout of a scrape that does not tell one.",
-            duration,
+            lambda text: duration(text, 0.01),
         ],
         [
             "scrape.timeout-offset",
@@ -105,7 +105,13 @@ class Options(BaseOptions):
         ["limit.polls", None, "20000", "Parked polls in all.", count],
         ["limit.queued-per-name", None, "1000", "Queued scrapes of a client.", count],
         ["limit.queued", None, "20000", "Queued scrapes in all.", count],
-        ["limit.name-length", None, "253", "Bytes in the name of a client.", count],
+        [
+            "limit.name-length",
+            None,
+            "253",
+            "Bytes in the name of a client.",
+            lambda text: count(text, 1),
+        ],
         *logParameters,
     ]
     optFlags = [
