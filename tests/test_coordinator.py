@@ -522,7 +522,7 @@ class DeadlineTests(CoordinatorCase):
             clock = self.clock = self.coordinator.clock = Creeping()
             clock.advance(1000.0)
             poll = self.poll("L1")
-            scrape = self.scrape(budget=microseconds * 1e-6)
+            scrape = self.scrape(budget=(microseconds - 0.5) * 1e-6)
             failed = bool(scrape.called)
             scrape.addErrback(lambda failure: failure.trap(ScrapeFailed))
             self.assertNotEqual(failed, bool(poll.called))
