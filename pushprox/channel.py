@@ -1,32 +1,63 @@
 """
-The server's side of HTTP/1.1 connections: what Twisted Web's own channel does
-not do for lines that stay open for hours.
+The server's side of HTTP/1.1 on llhttp, for Twisted Web's own L{Site
+<twisted.web.server.Site>} and any resource.
 
-It knows sockets and connections, and nothing of scrapes.
+It reads heads, frames bodies, answers pipelined requests in order, and holds
+limits and timeouts. What L{httptools} lets through though the RFCs forbid it is
+refused here; each place names the section. It knows nothing of scrapes.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
-from twisted.internet.protocol import connectionDone
+import attrs
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web import http, server
-from twisted.web.http import HTTPChannel
-from twisted.web.resource import IResource
+from twisted.web.http_headers import Headers
 
-#: Idle connections are kept longer than clients of the reference (90 s) and
-#: load balancers (60 s) keep them: who closes first must be the other side,
-#: or a push may go into a line that is just being closed.
-IDLE_TIMEOUT = 180
+from pushprox.request import Request
 
-#: How long a connection that is to be closed may take to answer and to send what
-#: it has, in seconds.
-FLUSH_TIMEOUT = 5.0
+if TYPE_CHECKING:
+    from pushprox.site import Site
+
+
+@attrs.frozen
+class Limits:
+    """
+    What a connection may take: times in seconds, sizes in bytes.
+
+    @ivar idle: without a request. Longer than clients of the reference (90 s)
+        and load balancers (60 s) keep theirs: who closes first must be the
+        other side, or a push may go into a line that is just being closed.
+    @ivar head: from the first byte of a head to its last.
+    @ivar body: between two pieces of a body.
+    @ivar linger: for how long what still comes is read after a refusal, so
+        that the refusal is not lost to a reset.
+    @ivar headSize: of a request's line and fields.
+    @ivar bodySize: of a body that its resource wants whole; L{None} for any.
+    @ivar pipelined: how many requests may wait behind the one being answered.
+    """
+
+    idle: float = 180.0
+    head: float = 20.0
+    body: float = 60.0
+    linger: float = 5.0
+    headSize: int = 64 * 1024
+    bodySize: int | None = None
+    pipelined: int = 100
+
+
+class _Refused(Exception):
+    """
+    Stops the parser.
+    """
 
 
 def watchForDeadPeer(transport: ITCPTransport) -> None:
@@ -34,6 +65,7 @@ def watchForDeadPeer(transport: ITCPTransport) -> None:
     Have the kernel notice a peer that is gone without a word: within 45 s on
     an idle connection, and as soon where bytes stay unacknowledged.
     """
+    transport.setTcpNoDelay(True)
     transport.setTcpKeepAlive(True)
     sock = transport.getHandle()  # type: ignore[attr-defined]
     if isinstance(sock, socket.socket):
@@ -43,120 +75,496 @@ def watchForDeadPeer(transport: ITCPTransport) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 45000)
 
 
-class Line(HTTPChannel):
+def headBytes(
+    version: bytes, status: int, reason: bytes, fields: Iterable[tuple[bytes, bytes]]
+) -> bytes:
+    """
+    The head of a reply, but for the line that ends it.
+    """
+    lines = [b"%b: %b\r\n" % field for field in fields]
+    return b"%b %d %b\r\n%b" % (version, status, reason, b"".join(lines))
+
+
+class Line(Protocol):
     """
     One connection.
+
+    @ivar due: when it is overdue, on the site's clock; L{None} while it may
+        take as long as it likes.
+    @ivar _parser: there only while a request is being read: most lines are
+        parked polls, and need none.
+    @ivar _receiving: the request whose body comes.
+    @ivar _answering: the request that is being answered.
+    @ivar _waiting: those that were pipelined behind it.
+    @ivar _backlog: the bytes that came meanwhile.
+    @ivar _fault: what the parser was stopped with.
+    @ivar _farewell: the refusal that follows the reply to C{_answering}.
+    @ivar _ending: whether nothing is read any more.
     """
 
     site: Site
+    requestFactory: type[Request]
+    transport: Any
+    # What Site gives every channel of its own accord.
+    callLater: Any
+    timeOut: Any
+
+    def __init__(self) -> None:
+        self.due: float | None = None
+        self._parser: HttpRequestParser | None = None
+        self._inHead = False
+        self._headSize = 0
+        self._backlog = 0
+        self._url = b""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._receiving: Request | None = None
+        self._answering: Request | None = None
+        self._waiting: deque[Request] | None = None
+        self._fault: tuple[int, bytes] | None = None
+        self._farewell: tuple[int, bytes] | None = None
+        self._ending = False
+        self._closing = False
+        self._advancing = False
+
+    # The connection.
 
     def connectionMade(self) -> None:
         """
         Join the site's open lines.
         """
-        super().connectionMade()
         if ITCPTransport.providedBy(self.transport):
             watchForDeadPeer(self.transport)
-        self.site.lines.add(self)
+        self._allow(self.site.limits.idle)
+        self.site.lineOpened(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Leave them, and tell whoever wants to know of an unclean end.
+        Tell all requests that nobody waits for their replies any more.
         """
-        super().connectionLost(reason)
-        self.site.lines.discard(self)
-        if not reason.check(ConnectionDone):
-            self.site.lineBroke(self)
-        self.site.checkClosed()
+        self.due = None
+        self._ending = True
+        self._parser = self._receiving = None
+        requests = [self._answering, *(self._waiting or ())]
+        self._answering = self._waiting = None
+        for request in requests:
+            if request is not None:
+                request.connectionLost(reason)
+        self.site.lineClosed(self, reason)
 
-    def rawDataReceived(self, data: bytes) -> None:
+    def _allow(self, seconds: float) -> None:
+        self.due = self.site.clock.seconds() + seconds
+
+    def _await(self) -> None:
         """
-        Take what comes, but end a connection that sends on and on behind a
-        request that is not answered yet: to stop reading would be to miss its
-        end, and a poll on it would be parked for ever.
+        Set when the other side has to have done what is its turn to do.
         """
-        super().rawDataReceived(data)
-        if sum(map(len, self._dataBuffer)) > self._optimisticEagerReadSize:
-            self.forceAbortClient()
+        limits = self.site.limits
+        if self._ending or self._closing:
+            return
+        if self._waiting:
+            self.due = None  # it is our turn
+        elif self._inHead:
+            pass  # since this began, and not since the last byte
+        elif self._receiving is not None:
+            if not self._receiving.finished:
+                self._allow(limits.body)
+        elif self._answering is not None:
+            self.due = None
+        else:
+            self._allow(limits.idle)
+
+    def overdue(self) -> None:
+        """
+        The other side took too long.
+        """
+        self.due = None
+        receiving = self._receiving
+        if self._ending or (receiving is not None and receiving.finished):
+            self._ending = True
+            self.transport.abortConnection()
+        elif self._closing:
+            self._end()
+        elif self._inHead or receiving is not None:
+            self._refuse(408, b"Request Timeout")
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        """
+        Close when all that was said is sent.
+        """
+        self._ending = True
+        self._allow(self.site.limits.linger)
+        self.transport.loseConnection()
 
     def close(self) -> None:
         """
         Close, but not before the reply to a request that is under way.
         """
-        if self.requests:
-            self.persistent = False
+        if self._answering is not None:
+            self._answering.keepAlive = False
+            self._allow(self.site.limits.linger)
+            self._closing = True
+        elif self._ending:
+            self._allow(self.site.limits.linger)
         else:
-            self.loseConnection()
+            self._end()
 
+    # Bytes come.
 
-class Request(server.Request):
-    """
-    A request whose reply has only the headers it was given: what a target did
-    not say, the proxy does not say in its place.
-    """
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Read requests, and begin to answer them.
+        """
+        if self._answering is not None and self._answering.whole:
+            self._backlog += len(data)
+            if self._backlog > self.site.limits.headSize:
+                # To stop reading would be to miss the end of the connection,
+                # and a poll on it would be parked for ever.
+                self._ending = True
+                self.transport.abortConnection()
+        while data and not self._ending and self._farewell is None:
+            if self._parser is None:
+                self._parser = HttpRequestParser(self)
+            self._headSize += len(data)
+            rest = b""
+            try:
+                self._parser.feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                # After an Upgrade, which we ignore (RFC 9110 section 7.8), or
+                # a CONNECT.
+                self._parser = None
+                rest = data[upgrade.args[0] :]
+            except HttpParserError:
+                self._refuse(*(self._fault or (400, b"Bad Request")))
+                return
+            under = self._inHead or self._receiving is not None
+            if under and self._headSize > self.site.limits.headSize:
+                self._refuse(431, b"Request Header Fields Too Large")
+                return
+            data = rest
+        if self._receiving is None and not self._inHead:
+            self._parser = None
+        self._await()
 
-    defaultContentType = None
+    # What the parser calls.
 
+    def on_message_begin(self) -> None:
+        """
+        A request begins.
+        """
+        if self._ending:
+            raise _Refused  # the one before it was the last
+        self._inHead = True
+        self._headSize = 0
+        self._url = b""
+        self._fields = []
+        if not self._closing:
+            self._allow(self.site.limits.head)
 
-class Site(server.Site):
-    """
-    A site that knows its open lines.
+    def on_url(self, piece: bytes) -> None:
+        """
+        The request's target, or a piece of it.
+        """
+        self._url += piece
 
-    @ivar lines: the connections that are open.
-    @ivar lineBroke: called with a L{Line} that ended in an error.
-    """
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """
+        A field; trailers are dropped (RFC 9110 section 6.5.1).
+        """
+        if self._inHead:
+            # White space after a value is none of it (RFC 9112 section 5.1).
+            self._fields.append((name, value.rstrip(b" \t")))
 
-    protocol = Line  # type: ignore[assignment]
-    requestFactory = Request
-    noisy = False
+    def on_headers_complete(self) -> None:
+        """
+        The head is whole: see whether it keeps the rules, and whose turn it is.
+        """
+        self._inHead = False
+        self._headSize = 0
+        parser = self._parser
+        assert parser is not None
+        fields = self._fields
+        limits = self.site.limits
+        version = parser.get_http_version()
+        size = len(self._url)
+        hosts = length = 0
+        chunked = expects = coded = False
+        for name, value in fields:
+            size += len(name) + len(value) + 4
+            match len(name):
+                case 4:
+                    hosts += name.lower() == b"host"
+                case 6:
+                    if name.lower() == b"expect":
+                        expects = value.lower() == b"100-continue"
+                case 14:
+                    if name.lower() == b"content-length":
+                        length = int(value)
+                case 17:
+                    if name.lower() == b"transfer-encoding":
+                        chunked = True
+                        coded = coded or value.lower() != b"chunked"
+        if size > limits.headSize:
+            self._stop(431, b"Request Header Fields Too Large")
+        if version not in ("1.1", "1.0"):
+            self._stop(505, b"HTTP Version Not Supported")
+        if hosts > 1 or (version == "1.1" and not hosts):
+            # RFC 9112 section 3.2.
+            self._stop(400, b"Expected one Host header")
+        if chunked and version == "1.0":
+            # RFC 9112 section 6.1.
+            self._stop(400, b"Transfer-Encoding needs HTTP/1.1")
+        if coded:
+            # RFC 9112 section 6.1.
+            self._stop(501, b"No Transfer-Encoding but chunked")
+        upgrades = parser.should_upgrade()
+        if upgrades and (length or chunked):
+            # llhttp would take the body for another protocol.
+            self._stop(400, b"No Upgrade with a body")
+        method = parser.get_method()
+        request = self.requestFactory(self)
+        request.begin(
+            method,
+            self._url,
+            b"HTTP/1.1" if version == "1.1" else b"HTTP/1.0",
+            fields,
+            parser.should_keep_alive() and method != b"CONNECT" and not self._closing,
+        )
+        # One of HTTP/1.0 must be ignored (RFC 9110 section 10.1.1).
+        request.expectsContinue = (
+            expects and version == "1.1" and bool(length or chunked)
+        )
+        self._url = b""
+        self._fields = []
+        self._receiving = request
+        if self._answering is None:
+            self._answering = request
+            request.ask()
+        else:
+            self._queue(request)
 
-    def __init__(
+    def _queue(self, request: Request) -> None:
+        """
+        A pipelined request waits for its turn.
+        """
+        if self._waiting is None:
+            self._waiting = deque()
+        if len(self._waiting) >= self.site.limits.pipelined:
+            self._stop(429, b"Too many requests in the pipeline")
+        self._waiting.append(request)
+
+    def on_body(self, data: bytes) -> None:
+        """
+        A piece of a body.
+        """
+        request = self._receiving
+        assert request is not None
+        self._headSize = 0  # what is neither head nor body is a trailer
+        limit = self.site.limits.bodySize
+        if request.bodyReceived(data, limit):
+            self._stop(413, b"Content Too Large")
+
+    def on_message_complete(self) -> None:
+        """
+        The request is whole.
+        """
+        request, self._receiving = self._receiving, None
+        assert request is not None
+        request.bodyEnded()
+        if request.finished and request is self._answering:
+            self._advance()
+
+    def _stop(self, status: int, reason: bytes) -> None:
+        """
+        Stop the parser: the request is refused.
+        """
+        self._fault = (status, reason)
+        raise _Refused
+
+    def _refuse(self, status: int, reason: bytes) -> None:
+        """
+        Say what is wrong when it is this request's turn, and end.
+        """
+        offender, self._receiving, self._parser = self._receiving, None, None
+        self._inHead = False
+        if self._ending:
+            return  # the last word was said
+        answering = self._answering
+        if answering is not None and answering is not offender:
+            if offender is not None and self._waiting and offender in self._waiting:
+                self._waiting.remove(offender)
+            self._farewell = (status, reason)
+            if not self._closing:
+                self.due = None
+            return
+        self.site.refused(status)
+        if offender is not None:
+            self._answering = None
+            began = offender.startedWriting
+            offender.connectionLost(Failure(ConnectionAborted()))
+            if began:
+                self._ending = True
+                self.transport.abortConnection()
+                return
+        self._ending = True
+        self._allow(self.site.limits.linger)
+        body = reason + b"\n"
+        fields = [
+            *self.site.signature,
+            (b"Content-Type", b"text/plain; charset=utf-8"),
+            (b"Content-Length", b"%d" % len(body)),
+        ]
+        head = headBytes(b"HTTP/1.1", status, reason, fields)
+        self.transport.write(head + b"Connection: close\r\n\r\n" + body)
+        if status == 413:
+            # Whoever is still sending would lose the reply to a reset, if we
+            # closed now: they close, or are overdue.
+            self.transport.resumeProducing()
+        else:
+            self.transport.loseConnection()
+
+    # Replies go.
+
+    def askForBody(self) -> None:
+        """
+        Ask for a body that waits to be asked for (RFC 9110 section 10.1.1).
+        """
+        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def writeHead(
         self,
-        resource: IResource,
-        clock: IReactorTime,
-        lineBroke: Callable[[Line], None] = lambda line: None,
+        request: Request,
+        status: int,
+        reason: bytes,
+        fields: Iterable[tuple[bytes, bytes]],
+        body: bytes = b"",
     ) -> None:
-        super().__init__(
-            resource,
-            timeout=IDLE_TIMEOUT,
-            reactor=clock,
-            parsePOSTFormSubmission=False,
-        )
-        self.lines: set[Line] = set()
-        self.lineBroke = lineBroke
-        self._clock = clock
-        self._closed: Deferred[None] | None = None
-
-    def log(self, request: http.Request) -> None:
         """
-        There is no access log: metrics count requests.
-        """
+        Write the head of a reply, and a first piece of its body with it.
 
-    def close(self) -> Deferred[None]:
+        @param fields: names and values that hold no line ends.
         """
-        Close all lines once they have answered and sent what they have.
+        if not request.keepAlive:
+            connection = b"Connection: close\r\n\r\n"
+        elif request.clientproto == b"HTTP/1.0":
+            connection = b"Connection: keep-alive\r\n\r\n"
+        else:
+            connection = b"\r\n"
+        head = headBytes(request.clientproto, status, reason, fields)
+        self.transport.write(head + connection + body)
 
-        @return: fires when none is left.
+    def writeHeaders(
+        self, version: bytes, code: bytes, reason: bytes, headers: Headers
+    ) -> None:
         """
-        if not self.lines:
-            return succeed(None)
-        self._closed = Deferred()
-        for line in list(self.lines):
-            line.close()
-
-        def abort() -> None:
-            for line in self.lines:
-                line.forceAbortClient()
-
-        overdue = self._clock.callLater(FLUSH_TIMEOUT, abort)
-        return self._closed.addCallback(
-            lambda _: overdue.cancel() if overdue.active() else None
-        )
-
-    def checkClosed(self) -> None:
+        Write a head that was put together by Twisted's own means, which refuse
+        line ends in fields.
         """
-        A line is gone: was it the last one?
+        request = self._answering
+        assert request is not None
+        if version == b"HTTP/1.0" and not headers.hasHeader(b"Content-Length"):
+            request.keepAlive = False
+        # A reason may come from anywhere.
+        reason = reason.replace(b"\r", b" ").replace(b"\n", b" ")
+        fields = [
+            (name, value)
+            for name, values in headers.getAllRawHeaders()
+            for value in values
+            if name != b"Connection"
+        ]
+        self.writeHead(request, int(code), reason, fields)
+
+    def write(self, data: bytes) -> None:
         """
-        if self._closed is not None and not self.lines:
-            closed, self._closed = self._closed, None
-            closed.callback(None)
+        Write a piece of a reply's body.
+        """
+        self.transport.write(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """
+        Write pieces of a reply's body.
+        """
+        self.transport.writeSequence(data)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        Have somebody write as fast as the other side reads.
+        """
+        self.transport.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """
+        That was all.
+        """
+        self.transport.unregisterProducer()
+
+    def loseConnection(self) -> None:
+        """
+        Close when all that was said is sent.
+        """
+        if not self._ending:
+            self._end()
+
+    def getPeer(self) -> IAddress:
+        """
+        @return: the address of the other side.
+        """
+        peer: IAddress = self.transport.getPeer()
+        return peer
+
+    def getHost(self) -> IAddress:
+        """
+        @return: our address.
+        """
+        host: IAddress = self.transport.getHost()
+        return host
+
+    def isSecure(self) -> bool:
+        """
+        @return: whether this is TLS.
+        """
+        return bool(ISSLTransport.providedBy(self.transport))
+
+    def requestDone(self, request: Request) -> None:
+        """
+        A reply is whole.
+        """
+        if not request.keepAlive:
+            self._answering = None
+            if not self._ending:
+                self._end()
+                if not self._closing:
+                    # There may be much to send still, and a slow reader.
+                    self._allow(self.site.limits.idle)
+        elif request.whole:
+            self._advance()
+        else:
+            # The rest of its body is on its way still, and is thrown away.
+            self._allow(self.site.limits.linger)
+
+    def _advance(self) -> None:
+        """
+        Turn to the next request, if there is one.
+        """
+        self._answering = None
+        if self._advancing:
+            return  # the loop below is at it
+        self._advancing = True
+        while self._waiting and self._answering is None and not self._ending:
+            request = self._answering = self._waiting.popleft()
+            if not self._waiting:
+                self._backlog = 0
+                if self._inHead:
+                    self._allow(self.site.limits.head)
+            request.ask()
+        self._advancing = False
+        if self._answering is not None:
+            self._await()
+        elif not self._ending:
+            if self._farewell is not None:
+                self._refuse(*self._farewell)
+            elif self._closing:
+                self._end()
+            else:
+                self._await()

@@ -21,7 +21,6 @@ from twisted.python.failure import Failure
 from twisted.web.client import ProxyAgent, readBody
 from twisted.web.http_headers import Headers
 
-from pushprox.channel import Site
 from pushprox.client.location import ProxyLocation
 from pushprox.client.polling import Pace
 from pushprox.client.service import makeClient
@@ -33,6 +32,7 @@ from pushprox.options import Program, count, logParameters
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.doors import Timeouts
 from pushprox.proxy.service import makeProxy
+from pushprox.site import Site
 
 #: Seconds between two scrapes.
 INTERVAL = 5.0

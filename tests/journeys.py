@@ -357,8 +357,8 @@ class Journey(SynchronousTestCase):
             if proxy.isRunning:
                 left = {name: proxy.metric(name) for name in GAUGES}
                 self.assertEqual(left, dict.fromkeys(GAUGES, 0.0))
-                # The look at the reactor's lag, and Twisted Web's at the date.
-                self.assertEqual(len(proxy.machine.getDelayedCalls()), 2)
+                # The look at the reactor's lag.
+                self.assertEqual(len(proxy.machine.getDelayedCalls()), 1)
                 self.successResultOf(self.stopAndWait(proxy))
         for port in list(self.net.ports.values()):
             port.stopListening()

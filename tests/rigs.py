@@ -192,6 +192,20 @@ def scrapeBytes(
     return b"%b %b HTTP/1.1\r\n%b\r\n\r\n" % (method, url, b"\r\n".join(lines))
 
 
+def rejected(status: bytes) -> bytes:
+    """
+    What is answered to what is no good HTTP, before the connection ends.
+
+    @param status: with its reason.
+    """
+    text = status[4:] + b"\n"
+    return (
+        b"HTTP/1.1 %b\r\n%bContent-Type: text/plain; charset=utf-8\r\n"
+        b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
+        % (status, SIGNED, len(text), text)
+    )
+
+
 def heard(talker: Talker) -> bytes:
     """
     What came since the last time, with C{now} for the date of the proxy's own

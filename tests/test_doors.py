@@ -11,9 +11,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
-from pushprox.channel import Site
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.doors import MAX_SCRAPE_BODY, Door, Timeouts
+from pushprox.site import Site
 from tests.internet import Internet, Talker
 from tests.rigs import (
     SIGNED,
@@ -22,6 +22,7 @@ from tests.rigs import (
     idIn,
     pollBytes,
     pushBytes,
+    rejected,
     scrapeBytes,
 )
 
@@ -104,6 +105,13 @@ def refusal(status: bytes, text: bytes, more: bytes = b"", short: int = 0) -> by
         b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n%b"
         % (status, SIGNED, more, len(text) + short, text)
     )
+
+
+def closing(reply: bytes) -> bytes:
+    """
+    A reply that is the last one on its connection, and says so.
+    """
+    return reply.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
 
 
 def pushRefusal(status: bytes, text: bytes) -> bytes:
@@ -951,7 +959,7 @@ class RecordedTests(SynchronousTestCase):
                     b"CONNECT " + target + b" HTTP/1.1\r\nHost: t9:443\r\n"
                     b"X-Prometheus-Scrape-Timeout-Seconds: 0.3\r\n\r\n"
                 ),
-                refusal(b"501 " + why, why + b"\n"),
+                closing(refusal(b"501 " + why, why + b"\n")),
             )
 
     def test_oddScrapes(self) -> None:
@@ -1176,7 +1184,7 @@ class ScrapeTests(SynchronousTestCase):
         self.assertEqual(
             heard(scraping),
             b"HTTP/1.0 200 OK\r\nDate: now\r\nPushprox-Version: ours\r\n"
-            b"Content-Length: 2\r\n\r\nok",
+            b"Content-Length: 2\r\nConnection: close\r\n\r\nok",
         )
         self.assertIsNotNone(scraping.lost)
 
@@ -1212,14 +1220,13 @@ class ScrapeTests(SynchronousTestCase):
 
     def test_badUrl(self) -> None:
         """
-        A URL that leads nowhere is a 400 that shows it.
+        A URL that leads nowhere is a 400 that shows it; one that is none ends
+        the connection, too.
         """
+        self.assertEqual(
+            self.rig.ask(scrapeBytes(b"t1:9100/")), rejected(b"400 Bad Request")
+        )
         for url, why in (
-            (
-                b"t1:9100/",
-                b"expected an absolute URL like http://name:9100/metrics,"
-                b" got 't1:9100/'",
-            ),
             (
                 b"http:///",
                 b"expected an absolute URL like http://name:9100/metrics, got 'http:///'",

@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox import __version__
-from pushprox.channel import Site
 from pushprox.metrics import SECONDS, Ledger, MetricsResource, ReactorLag
+from pushprox.site import Site
 from tests.internet import Internet
 
 

@@ -43,6 +43,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(options.rules, Rules())
         self.assertEqual(options.rules.registrationTimeout, 300.0)
         self.assertEqual(options["limit.name-length"], 253)
+        self.assertEqual(options["limit.head-size"], 65536)
         self.assertEqual(options["log.level"], "info")
         self.assertEqual(options["log.format"], "logfmt")
 
@@ -128,6 +129,7 @@ class OptionsTests(SynchronousTestCase):
             ("limit.queued-per-name", "1.5"),
             ("limit.queued", "-1"),
             ("limit.name-length", "x"),
+            ("limit.head-size", "1023"),
             ("log.level", "loud"),
             ("log.format", "xml"),
         ):
@@ -163,6 +165,7 @@ class OptionsTests(SynchronousTestCase):
             ("limit.queued-per-name", "1000"),
             ("limit.queued", "20000"),
             ("limit.name-length", "253"),
+            ("limit.head-size", "65536"),
             ("log.level", "info"),
             ("log.format", "logfmt"),
         ):

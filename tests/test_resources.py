@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox import __version__
 from pushprox.proxy.coordinator import Rules
-from tests.rigs import SIGNED, ProxyRig, heard, idIn, pushBytes
+from tests.rigs import SIGNED, ProxyRig, heard, idIn, pushBytes, rejected
 
 
 def page(path: bytes, method: bytes = b"GET") -> bytes:
@@ -68,7 +68,7 @@ class RootTests(SynchronousTestCase):
             b"/-/ready/",
             b"/robots.txt",
         ):
-            for method in (b"GET", b"POST", b"FOO"):
+            for method in (b"GET", b"POST", b"PURGE"):
                 self.assertEqual(
                     self.rig.ask(page(path, method)),
                     refusal(b"404 Not Found", b"404 page not found\n"),
@@ -92,25 +92,31 @@ class RootTests(SynchronousTestCase):
             for hosts in (b"", b"Host: a\r\nHost: b\r\n"):
                 self.assertEqual(
                     self.rig.ask(line + b" HTTP/1.1\r\n" + hosts + b"\r\n"),
-                    refusal(
-                        b"400 Bad Request",
-                        b"400 Bad Request: expected exactly one Host header\n",
-                    ),
+                    rejected(b"400 Expected one Host header"),
                 )
         self.assertTrue(
             self.rig.ask(
                 b"GET /clients HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"
-            ).startswith(b"HTTP/1.0 400 ")
+            ).startswith(b"HTTP/1.1 400 ")
         )
 
     def test_noRequest(self) -> None:
         """
-        What is no request of HTTP/1 is a 400, and the end of the connection.
+        What is no request of HTTP/1 is refused, and the end of the connection.
         """
-        for line in (b"FOO", b"GET /", b"GET / HTTP/2.0", b"GET / HTTP/0.9"):
+        for line, status in (
+            (b"FOO", b"400 Bad Request"),
+            (b"FOO / HTTP/1.1\r\nHost: p", b"400 Bad Request"),
+            (b"GET /", b"505 HTTP Version Not Supported"),
+            (b"GET / HTTP/2.0", b"505 HTTP Version Not Supported"),
+            (b"GET / HTTP/0.9", b"505 HTTP Version Not Supported"),
+        ):
             talker = self.rig.talk(line + b"\r\n\r\n")
-            self.assertTrue(heard(talker).startswith(b"HTTP/1.1 400 Bad Request\r\n"))
+            self.assertEqual(heard(talker), rejected(status))
             self.assertIsNotNone(talker.lost)
+        refused = "pushprox_http_refused_requests_total"
+        self.assertEqual(self.rig.metric(refused, code="400"), 2)
+        self.assertEqual(self.rig.metric(refused, code="505"), 3)
 
     def test_landing(self) -> None:
         """
@@ -246,7 +252,7 @@ class ClientsTests(SynchronousTestCase):
         self.assertEqual(
             heard(talker),
             b"HTTP/1.0 200 OK\r\n" + SIGNED + b"Content-Type: application/json\r\n"
-            b"Content-Length: 3\r\n\r\n[]\n",
+            b"Content-Length: 3\r\nConnection: close\r\n\r\n[]\n",
         )
         self.assertIsNotNone(talker.lost)
 

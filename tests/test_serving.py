@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from pushprox.channel import FLUSH_TIMEOUT
+from pushprox.channel import Limits
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.doors import Timeouts
 from pushprox.proxy.service import makeProxy
@@ -236,7 +236,7 @@ class StopTests(SynchronousTestCase):
             + b"y" * 200_000
         )
         stopped = rig.stop()
-        rig.net.pass_(FLUSH_TIMEOUT - 0.25)
+        rig.net.pass_(Limits().linger - 0.25)
         self.assertNoResult(stopped)
         rig.net.pass_(0.25)
         self.successResultOf(stopped)

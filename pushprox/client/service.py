@@ -23,7 +23,6 @@ from twisted.web.client import HTTPConnectionPool
 from twisted.web.iweb import IPolicyForHTTPS
 from twisted.web.resource import Resource
 
-from pushprox.channel import Site
 from pushprox.client.location import ProxyLocation
 from pushprox.client.measures import Measures
 from pushprox.client.policy import Policy
@@ -47,6 +46,7 @@ from pushprox.options import (
     raiseFileLimit,
     readableFile,
 )
+from pushprox.site import Site
 
 #: How long one attempt to connect may take, in seconds.
 CONNECT_TIMEOUT = 10.0

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pushprox.channel import Site
 from pushprox.metrics import Ledger
 from pushprox.proxy.coordinator import OUTCOMES, Coordinator
+from pushprox.site import Site
 
 
 class Measures:
@@ -37,10 +37,21 @@ class Measures:
         self._times = ledger.spread(
             "pushprox_http_duration_seconds", "Time taken by path.", "path"
         )
+        self._refused = ledger.tally(
+            "pushprox_http_refused_requests",
+            "Requests refused as bad, too big or too slow before they were read.",
+            "code",
+        )
         # Not a slip of ours: dashboards rely on the name.
         self._proxied = ledger.tally(
             "pushproxy_proxied_requests", "Number of http proxy requests.", "code"
         )
+
+    def refused(self, status: int) -> None:
+        """
+        A request was refused before anybody was asked.
+        """
+        self._refused.add(str(status))
 
     def scrapeEnded(self, outcome: str, seconds: float) -> None:
         """

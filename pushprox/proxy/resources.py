@@ -30,8 +30,6 @@ SETTLING = 10.0
 #: The status that is counted where the other side hung up before the reply.
 HUNG_UP = 499
 
-_VERSION = __version__.encode("ascii")
-
 
 class ClientsResource(Resource):
     """
@@ -145,10 +143,6 @@ LANDING_PAGE = f"""\
 
 NOT_HERE = Refusal(404, "Not Found", "404 page not found")
 
-NOT_ONE_HOST = Refusal(
-    400, "Bad Request", "400 Bad Request: expected exactly one Host header"
-)
-
 
 class Root(Resource):
     """
@@ -168,13 +162,7 @@ class Root(Resource):
         """
         Decide by the form of the request's target, before any path is looked at.
         """
-        request.setHeader(b"Server", b"pushprox/" + _VERSION)
-        request.setHeader(b"Pushprox-Version", _VERSION)
         request.postpath = []
-        hosts = request.requestHeaders.getRawHeaders(b"Host", [])
-        if len(hosts) > 1 or (not hosts and request.clientproto != b"HTTP/1.0"):
-            # RFC 9112 section 3.2.
-            return NOT_ONE_HOST
         if not request.uri.startswith(b"/") or request.method == b"CONNECT":
             return self._scrapes
         return self._pages.get(request.path, NOT_HERE)

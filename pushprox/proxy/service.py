@@ -12,7 +12,7 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 
-from pushprox.channel import Site
+from pushprox.channel import Limits
 from pushprox.metrics import Ledger, ReactorLag
 from pushprox.options import Options as BaseOptions
 from pushprox.options import (
@@ -28,6 +28,7 @@ from pushprox.proxy.doors import Timeouts
 from pushprox.proxy.measures import Measures
 from pushprox.proxy.resources import makeRoot
 from pushprox.proxy.serving import Serving
+from pushprox.site import Site
 
 
 class Options(BaseOptions):
@@ -112,6 +113,13 @@ class Options(BaseOptions):
             "Bytes in the name of a client.",
             lambda text: count(text, 1),
         ],
+        [
+            "limit.head-size",
+            None,
+            "65536",
+            "Bytes in the head of a request.",
+            lambda text: count(text, 1024),
+        ],
         *logParameters,
     ]
     optFlags = [
@@ -186,6 +194,7 @@ def makeProxy(
     rules: Rules,
     timeouts: Timeouts,
     nameLimit: int = 253,
+    limits: Limits = Limits(),  # noqa: B008 (a frozen value)
 ) -> list[IService]:
     """
     Put a proxy together.
@@ -199,7 +208,7 @@ def makeProxy(
     measures = Measures(ledger)
     coordinator = Coordinator(clock, rules, makeScrapeId, measures.scrapeEnded)
     root = makeRoot(coordinator, timeouts, nameLimit, registry, measures, clock)
-    site = Site(root, clock, coordinator.lineBroke)
+    site = Site(root, clock, coordinator.lineBroke, measures.refused, limits)
     measures.watch(coordinator, site)
     return [Serving(endpoints, site, coordinator), ReactorLag(clock, ledger)]
 
@@ -231,6 +240,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         options.rules,
         options.timeouts,
         options["limit.name-length"],
+        Limits(headSize=options["limit.head-size"]),
     ):
         service.setServiceParent(program)
     return program

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pushprox.channel import Site
 from pushprox.proxy.coordinator import Coordinator
+from pushprox.site import Site
 
 
 class Serving(Service):

@@ -1,0 +1,139 @@
+"""
+Twisted Web's site, that knows its open lines and looks after their time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+from twisted.web import http, server
+from twisted.web.http import datetimeToString
+from twisted.web.resource import IResource
+
+from pushprox import __version__
+from pushprox.channel import Limits, Line
+from pushprox.request import Request
+
+_VERSION = __version__.encode("ascii")
+
+#: How often overdue lines are looked for, in seconds. One timer for all: a
+#: timer each would be set anew with every byte.
+SWEEP = 1.0
+
+
+class Site(server.Site):
+    """
+    A site.
+
+    @ivar lines: the connections that are open.
+    @ivar lineBroke: called with a L{Line} that ended in an error.
+    @ivar refused: called with the status of each request that no resource was
+        asked about.
+    """
+
+    protocol = Line  # type: ignore[assignment]
+    requestFactory = Request  # type: ignore[assignment]
+    noisy = False
+
+    def __init__(
+        self,
+        resource: IResource,
+        clock: IReactorTime,
+        lineBroke: Callable[[Line], None] = lambda line: None,
+        refused: Callable[[int], None] = lambda status: None,
+        limits: Limits = Limits(),  # noqa: B008 (a frozen value)
+    ) -> None:
+        super().__init__(
+            resource, timeout=None, reactor=clock, parsePOSTFormSubmission=False
+        )
+        self.clock = clock
+        self.limits = limits
+        self.lines: set[Line] = set()
+        self.lineBroke = lineBroke
+        self.refused = refused
+        self._closed: Deferred[None] | None = None
+        self._sweep: IDelayedCall | None = None
+        self._second = -1
+        self._signature: list[tuple[bytes, bytes]] = []
+
+    def startFactory(self) -> None:
+        """
+        There is no access log, and no time to keep for it.
+        """
+
+    def stopFactory(self) -> None:
+        """
+        Nor here.
+        """
+
+    def log(self, request: http.Request) -> None:
+        """
+        There is no access log: metrics count requests.
+        """
+
+    @property
+    def signature(self) -> list[tuple[bytes, bytes]]:
+        """
+        The fields that every reply of ours has.
+        """
+        second = int(self.clock.seconds())
+        if second != self._second:
+            self._second = second
+            self._signature = [
+                (b"Server", b"pushprox/" + _VERSION),
+                (b"Date", datetimeToString(second)),
+                (b"Pushprox-Version", _VERSION),
+            ]
+        return self._signature
+
+    # The lines.
+
+    def lineOpened(self, line: Line) -> None:
+        """
+        Look after one more.
+        """
+        self.lines.add(line)
+        if self._sweep is None:
+            self._sweep = self.clock.callLater(SWEEP, self._sweepLines)
+
+    def _sweepLines(self) -> None:
+        now = self.clock.seconds()
+        self._sweep = None
+        for line in list(self.lines):
+            if line.due is not None and line.due <= now:
+                line.overdue()
+        if self.lines:
+            self._sweep = self.clock.callLater(SWEEP, self._sweepLines)
+
+    def lineClosed(self, line: Line, reason: Failure) -> None:
+        """
+        One less; tell whoever wants to know of an unclean end.
+        """
+        self.lines.discard(line)
+        if not self.lines and self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        if not reason.check(ConnectionDone):
+            self.lineBroke(line)
+        if self._closed is not None and not self.lines:
+            closed, self._closed = self._closed, None
+            closed.callback(None)
+
+    def close(self) -> Deferred[None]:
+        """
+        Close all lines once they have answered and sent what they have, or
+        after L{Limits.linger}.
+
+        @return: fires when none is left.
+        """
+        if not self.lines:
+            return succeed(None)
+        self._closed = Deferred()
+        closed = self._closed
+        for line in list(self.lines):
+            line.close()
+        return closed

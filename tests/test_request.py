@@ -1,0 +1,427 @@
+"""
+Tests for L{pushprox.request}: what stock resources of Twisted Web are
+answered on our channel is what they are on Twisted Web's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.compat import networkString
+from twisted.python.components import Componentized
+from twisted.python.filepath import FilePath
+from twisted.web import http, server
+from twisted.web.resource import EncodingResourceWrapper, NoResource, Resource
+from twisted.web.server import NOT_DONE_YET, GzipEncoderFactory, Request
+from twisted.web.static import Data, File
+from twisted.web.template import Element, TagLoader, renderElement, renderer, tags
+from twisted.web.util import Redirect, redirectTo
+from zope.interface import Interface
+
+from pushprox.channel import Limits
+from tests.test_channel import ChannelTestCase, Reply, get, post, replies
+
+
+class IAttached(Interface):
+    """
+    Something to attach to a request.
+    """
+
+
+class Page(Element):
+    """
+    A page from a template, with a part that comes later.
+    """
+
+    loader = TagLoader(tags.html(tags.p(render="words"), tags.b("<&>")))
+
+    def __init__(self, later: Deferred[str]) -> None:
+        super().__init__()
+        self.later = later
+
+    @renderer
+    def words(self, request: Request, tag: Any) -> Any:
+        """
+        A slot.
+        """
+        return tag(self.later)
+
+
+class Templated(Resource):
+    """
+    A page that waits for a part of it.
+    """
+
+    def render_GET(self, request: Request) -> Any:
+        """
+        Begin, and go on.
+        """
+        later: Deferred[str] = Deferred()
+        found = renderElement(request, Page(later))
+        later.callback("words & more")
+        return found
+
+
+class Mirror(Resource):
+    """
+    A resource that tells all that it can ask of a request.
+    """
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """
+        It has any child.
+        """
+        return self if path != b"none" else NoResource()
+
+    def render(self, request: Request) -> bytes:
+        """
+        Tell.
+        """
+        assert request.content is not None
+        attached: Componentized = request
+        attached.setComponent(IAttached, "attached")
+        told = (
+            request.method,
+            request.uri,
+            request.path,
+            request.clientproto,
+            request.prepath,
+            request.postpath,
+            request.sitepath,
+            sorted((request.args or {}).items()),
+            sorted(request.getAllHeaders().items()),
+            request.requestHeaders.getRawHeaders("x"),
+            request.getHeader("X"),
+            request.getHeader(b"absent"),
+            request.getCookie(b"a"),
+            request.getCookie(b"b"),
+            sorted(request.received_cookies.items()),
+            request.getRequestHostname(),
+            request.getUser(),
+            request.getPassword(),
+            request.isSecure(),
+            request.prePathURL(),
+            str(request.URLPath()),
+            request.childLink(b"x"),
+            request.sibLink(b"x"),
+            request.getHost().port,
+            request.getClientAddress().host,
+            request.transport.getPeer().host,
+            request.content.read(),
+            request.getComponent(IAttached),
+        )
+        return networkString(repr(told))
+
+
+class Cookies(Resource):
+    """
+    A resource that sets much.
+    """
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        Set it.
+        """
+        request.addCookie(b"a", b"1", path=b"/", httpOnly=True)
+        request.addCookie("b", "2\r\nX: y;", max_age="5", sameSite="lax")
+        request.setHeader("x-one", "\u00e9\r\nX-Two: 2")
+        request.responseHeaders.addRawHeader(b"X-Many", b"1")
+        request.responseHeaders.addRawHeader(b"X-Many", b"2")
+        request.setResponseCode(418)
+        return b"x" * 3
+
+    def render_POST(self, request: Request) -> bytes:
+        """
+        Go elsewhere.
+        """
+        return redirectTo(b"/else?where", request)
+
+
+class Conditional(Resource):
+    """
+    A resource that has not changed.
+    """
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        Unless it has.
+        """
+        request.setLastModified(1_000_000.5)
+        if request.setETag(b'"tag"'):
+            return b""
+        return b"changed"
+
+
+class Pieces(Resource):
+    """
+    A resource that writes by and by.
+    """
+
+    def render_GET(self, request: Request) -> int:
+        """
+        Write.
+        """
+        for piece in (b"a", b"", b"b" * 100_000):
+            request.write(piece)
+        request.finish()
+        return NOT_DONE_YET
+
+    def render_DELETE(self, request: Request) -> int:
+        """
+        Say nothing.
+        """
+        request.setResponseCode(204)
+        request.finish()
+        return NOT_DONE_YET
+
+
+class Faulty(Resource):
+    """
+    A resource that is wrong.
+    """
+
+    def render_GET(self, request: Request) -> Any:
+        """
+        Fail.
+        """
+        raise ZeroDivisionError
+
+    def render_POST(self, request: Request) -> Any:
+        """
+        Return no bytes.
+        """
+        return None
+
+
+class StockChannel(http.HTTPChannel):
+    """
+    Twisted Web's channel, but that it asks those who wait to be asked here and
+    now, and not by the global reactor.
+    """
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        Ask until it is done.
+        """
+        while producer.request is not None:
+            producer.resumeProducing()
+
+
+class StockTests(ChannelTestCase):
+    """
+    The same answers, but for the date and who gives them.
+    """
+
+    def tree(self) -> Resource:
+        """
+        @return: resources of all kinds.
+        """
+        folder = FilePath(self.mktemp())
+        folder.makedirs()
+        folder.child("a.txt").setContent(b"0123456789" * 10_000)
+        folder.child("b.html").setContent(b"<p>")
+        root = Resource()
+        root.putChild(b"", Data(b"root", "text/plain"))
+        root.putChild(b"files", File(folder.path))
+        root.putChild(b"page", Templated())
+        root.putChild(b"mirror", Mirror())
+        root.putChild(b"cookies", Cookies())
+        root.putChild(b"moved", Redirect(b"http://p/else"))
+        root.putChild(b"conditional", Conditional())
+        root.putChild(b"pieces", Pieces())
+        root.putChild(b"faulty", Faulty())
+        packed = EncodingResourceWrapper(
+            Data(b"z" * 1000, "text/plain"), [GzipEncoderFactory()]
+        )
+        root.putChild(b"packed", packed)
+        return root
+
+    def both(self, request: bytes) -> list[Reply]:
+        """
+        What our site and Twisted Web's answer.
+        """
+        method = request.partition(b" ")[0]
+        found = []
+        for host in ("10.0.0.1", "10.0.0.2"):
+            talker = self.net.talk(host, 80, request)
+            self.net.settle()
+            closed = talker.lost is not None
+            self.assertNotEqual(talker.received, b"", (host, request))
+            (reply,) = replies(talker.received, method, closed=closed)
+            self.assertTrue(reply.whole)
+            found.append(reply)
+            self.net.cut([talker.transport] if not closed else [])
+        return found
+
+    def test_same(self) -> None:
+        """
+        Each request is answered with the same status, headers and body.
+        """
+        tree = self.tree()
+        self.serve(Limits(), tree)
+        stock = server.Site(tree, reactor=self.net, parsePOSTFormSubmission=False)
+        stock.noisy = False
+        stock.protocol = StockChannel
+        # As ours.
+        stock.requestFactory = type(
+            "Untyped", (server.Request,), {"defaultContentType": None}
+        )
+        port = self.net.listenTCP(80, stock, interface="10.0.0.2")
+        stock.log = lambda request: None
+        form = b"Content-Type: application/x-www-form-urlencoded\r\n"
+        gzip = b"Accept-Encoding: gzip\r\n"
+        secret = b"Authorization: Basic dTpw\r\n"
+        since = b"If-Modified-Since: Tue, 13 Jan 1970 00:00:00 GMT\r\n"
+        requests = [
+            get(b"/"),
+            get(b"/?x"),
+            get(b"http://p/"),
+            get(b"/nowhere"),
+            get(b"/files/a.txt"),
+            get(b"/files/b.html"),
+            get(b"/files/"),
+            get(b"/files"),
+            get(b"/files/..%2fx"),
+            get(b"/files/absent"),
+            get(b"/files/a.txt", b"Range: bytes=10-19\r\n"),
+            get(b"/files/a.txt", b"Range: bytes=-3\r\n"),
+            get(b"/files/a.txt", b"Range: bytes=900000-\r\n"),
+            get(b"/files/a.txt", version=b"1.0"),
+            get(b"/page"),
+            get(b"/page", version=b"1.0"),
+            get(b"/mirror/a%20b/c%2Fd/?x=1&y=%3d&x=&z&x=2"),
+            get(b"/mirror", b"X: a\r\nx: b\r\nCookie: a=1; b=2;c\r\nCookie: a=3\r\n"),
+            get(b"/mirror", secret),
+            get(b"/mirror/none"),
+            post(b"a=1&b=2", b"/mirror?a=0", form),
+            post(b"", b"/mirror"),
+            get(b"/mirror", b"Transfer-Encoding: chunked\r\n") + b"1\r\na\r\n0\r\n\r\n",
+            get(b"/cookies"),
+            post(b"x", b"/cookies"),
+            get(b"/moved"),
+            get(b"/conditional"),
+            get(b"/conditional", since),
+            get(b"/conditional", b'If-None-Match: "tag"\r\n'),
+            get(b"/conditional", b'If-None-Match: "other"\r\n'),
+            get(b"/pieces"),
+            get(b"/pieces", version=b"1.0"),
+            get(b"/pieces").replace(b"GET", b"DELETE"),
+            get(b"/pieces").replace(b"GET", b"PUT"),
+            get(b"/pieces").replace(b"GET", b"PURGE"),
+            get(b"/faulty"),
+            post(b"", b"/faulty").replace(b"POST", b"PUT"),
+            get(b"/packed"),
+            get(b"/packed", gzip),
+            get(b"/").replace(b"GET / ", b"OPTIONS * "),
+            get(b"/").replace(b"GET / ", b"GET * "),
+        ]
+        heads = [
+            request.replace(b"GET", b"HEAD")
+            for request in requests
+            if request.startswith(b"GET")
+            # What writes by itself gets away from Twisted Web's HEAD.
+            and not any(word in request for word in (b"chunked", b"/p", b"* "))
+        ]
+        for request in requests + heads:
+            ours, theirs = self.both(request)
+            for reply in (ours, theirs):
+                for name in (b"date", b"server", b"pushprox-version"):
+                    reply.headers.pop(name, None)
+            if b"HTTP/1.0" in request:
+                # We say what theirs only does.
+                self.assertEqual(ours.headers.pop(b"connection"), b"close")
+                theirs.headers.pop(b"connection", None)
+            self.assertEqual(vars(ours), vars(theirs), request)
+        port.stopListening()
+        self.assertNotEqual(self.flushLoggedErrors(ZeroDivisionError), [])
+
+    def test_late(self) -> None:
+        """
+        A resource that fails after its reply breaks the connection: who is on
+        the other side must not take what follows for a reply.
+        """
+
+        class Late(Resource):
+            isLeaf = True
+
+            def render(self, request: Request) -> Any:
+                request.write(b"abc")
+                request.finish()
+                raise ZeroDivisionError
+
+        self.serve(Limits(), Late())
+        talker = self.talk(get() + get())
+        self.net.settle()
+        self.assertNotIn(b" 400 ", talker.received)
+        self.assertEqual(len(self.broken), 1)
+        self.assertNotEqual(self.flushLoggedErrors(ZeroDivisionError), [])
+
+    def test_failure(self) -> None:
+        """
+        A resource that fails is a 500.
+        """
+        self.serve(Limits(), self.tree())
+        (reply,) = self.heard(self.talk(get(b"/faulty")))
+        self.assertEqual(reply.status, 500)
+        self.assertIn(b"Processing Failed", reply.body)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_notBytes(self) -> None:
+        """
+        A resource that returns no bytes is a 500.
+        """
+        self.serve(Limits(), self.tree())
+        self.assertEqual(self.statuses(self.talk(post(b"", b"/faulty"))), [500])
+
+    def test_session(self) -> None:
+        """
+        A session is found again by its cookie.
+        """
+
+        class Counting(Resource):
+            isLeaf = True
+
+            def render_GET(self, request: Request) -> bytes:
+                session = request.getSession()
+                session.count = getattr(session, "count", 0) + 1
+                return b"%d" % session.count
+
+        self.serve(Limits(), Counting())
+        (first,) = self.heard(self.talk(get()))
+        cookie = first.headers[b"set-cookie"].partition(b";")[0]
+        (second,) = self.heard(self.talk(get(more=b"Cookie: %b\r\n" % cookie)))
+        self.assertEqual((first.body, second.body), (b"1", b"2"))
+        for session in list(self.site.sessions.values()):
+            session.expire()
+
+    def test_reply(self) -> None:
+        """
+        A head may be written in one go, with fields of one's own, and is the
+        same for HTTP/1.0.
+        """
+        for version in (b"1.1", b"1.0"):
+            talker = self.talk(get(b"/later", version=version))
+            request: Any = self.parking.parked.pop()
+            fields = [(b"X", b"1"), (b"Content-Length", b"4"), (b"X", b"2")]
+            request.reply(201, b"Made", fields, b"ab")
+            request.write(b"cd")
+            request.finish()
+            self.net.settle()
+            closing = b"Connection: close\r\n" if version == b"1.0" else b""
+            self.assertEqual(
+                talker.received,
+                b"HTTP/%b 201 Made\r\nX: 1\r\nContent-Length: 4\r\nX: 2\r\n%b\r\nabcd"
+                % (version, closing),
+            )
+            self.assertEqual((request.code, request.code_message), (201, b"Made"))
+
+    def test_madeLate(self) -> None:
+        """
+        What nobody asked for is not made.
+        """
+        self.talk(get(b"/later"))
+        (request,) = self.parking.parked
+        made = {"requestHeaders", "responseHeaders", "cookies", "args", "client"}
+        self.assertEqual(made & set(vars(request)), set())
+        self.assertIs(request.cookies, request.cookies)
