@@ -1054,8 +1054,8 @@ class ScrapeTests(SynchronousTestCase):
             b"GET http://t1:9100/metrics HTTP/1.1\r\n"
             b"Host: t1:9100\r\n"
             b"Authorization: Basic dGFyZ2V0\r\n"
-            b"X-Scope-Orgid: one\r\n"
-            b"X-Scope-Orgid: two\r\n"
+            b"X-Scope-OrgID: one\r\n"
+            b"X-Scope-OrgID: two\r\n"
             b"X-Prometheus-Scrape-Timeout-Seconds: 9.5\r\n"
             b"Id: b7e61297-bd5b-4161-a5ed-a80975e7fbf7\r\n"
             b"\r\n",

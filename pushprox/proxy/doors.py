@@ -16,8 +16,9 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web import server
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET
 
 from pushprox.deadlines import (
     OFFSET,
@@ -32,6 +33,7 @@ from pushprox.headers import (
     MalformedMessage,
     allHeaders,
     endToEnd,
+    firstHeader,
     replaceHeader,
     without,
 )
@@ -50,6 +52,7 @@ from pushprox.proxy.refusals import (
     UnknownScrape,
 )
 from pushprox.proxy.registration import Poll
+from pushprox.request import Request
 
 #: What the two programs say to each other and nobody else is to see. (A target
 #: may be a proxy, too: its version is not this proxy's.)
@@ -171,7 +174,7 @@ class Door(Resource):
 
 
 def writeText(
-    request: Request,
+    request: server.Request,
     status: int,
     reason: str,
     text: str | None = None,
@@ -267,20 +270,18 @@ class ScrapeDoor(Door):
         Give the scraper the target's answer, whole.
         """
         head = response.head
-        request.setResponseCode(head.status, head.reason)
-        replies = request.responseHeaders
-        replies.removeHeader(b"Server")
-        for name, value in without(head.headers, *_OURS):
-            if name.lower() == b"date":
-                replies.removeHeader(b"Date")
-            replies.addRawHeader(name, value)
+        _, date, version = request.site.signature
+        fields = [version, *without(head.headers, *_OURS)]
+        if firstHeader(head.headers, b"Date") is None:
+            # RFC 9110 section 6.6.1.
+            fields.insert(0, date)
         length: int | None = len(response.body)
         if request.method == b"HEAD":
             length = head.length
         if length is not None and head.status not in (204, 304):
-            request.setHeader(b"Content-Length", b"%d" % length)
+            fields.append((b"Content-Length", b"%d" % length))
         self._bytesCarried(len(response.body))
-        request.write(response.body)
+        request.reply(head.status, head.reason, fields, response.body)
         self._log.debug(
             "Scraped {url}: {status}, {size} bytes",
             url=request.path.decode("latin-1"),
@@ -302,12 +303,7 @@ def scrapeHeaders(request: Request) -> Headers:
     proxy, not the scraper's credentials for it, and no C{Id}, which would let
     a scraper choose whose answer it gets.
     """
-    headers = tuple(
-        (name, value)
-        for name, values in request.requestHeaders.getAllRawHeaders()
-        for value in values
-    )
-    return without(endToEnd(headers), b"Id", b"Expect")
+    return without(endToEnd(tuple(request.fields)), b"Id", b"Expect")
 
 
 class PollDoor(Door):
