@@ -1455,6 +1455,18 @@ class PollTests(SynchronousTestCase):
         self.assertTrue(answer.startswith(b"HTTP/1.1 413 A scrape may have"), answer)
         self.assertEqual(self.rig.metric("pushprox_proxy_scrapes_in_flight"), 0)
 
+    def test_betweenTwoPolls(self) -> None:
+        """
+        A client that polled a moment ago is not said to be away.
+        """
+        self.rig.hangUp(self.rig.poll())
+        taken, left = self.rig.scrape(), self.rig.scrape()
+        self.rig.net.pass_(4.2)
+        self.assertIn(b"GET http://t1:9100/", heard(self.rig.poll()))
+        self.rig.net.pass_(0.3)
+        self.assertIn(b"504 t1 did not answer in 4.5 s", heard(taken))
+        self.assertIn(b"504 t1 took no scrape in 4.5 s", heard(left))
+
     def test_scrapeOfBadName(self) -> None:
         """
         A scrape for what can be no name is a 400, in warm-up too.
