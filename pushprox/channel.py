@@ -3,13 +3,12 @@ The server's side of HTTP/1.1 on llhttp, for Twisted Web's own L{Site
 <twisted.web.server.Site>} and any resource.
 
 It reads heads, frames bodies, answers pipelined requests in order, and holds
-limits and timeouts. What L{httptools} lets through though the RFCs forbid it is
-refused here; each place names the section. It knows nothing of scrapes.
+limits and timeouts. Which heads keep the rules is for L{pushprox.heads} to say.
+It knows nothing of scrapes.
 """
 
 from __future__ import annotations
 
-import socket
 from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,9 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
+from pushprox.heads import BadHead, Fields, readHead
 from pushprox.request import Request
+from pushprox.sockets import send, watchForDeadPeer
 
 if TYPE_CHECKING:
     from pushprox.site import Site
@@ -60,21 +61,6 @@ class _Refused(Exception):
     """
 
 
-def watchForDeadPeer(transport: ITCPTransport) -> None:
-    """
-    Have the kernel notice a peer that is gone without a word: within 45 s on
-    an idle connection, and as soon where bytes stay unacknowledged.
-    """
-    transport.setTcpNoDelay(True)
-    transport.setTcpKeepAlive(True)
-    sock = transport.getHandle()  # type: ignore[attr-defined]
-    if isinstance(sock, socket.socket):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 45000)
-
-
 def headBytes(
     version: bytes, status: int, reason: bytes, fields: Iterable[tuple[bytes, bytes]]
 ) -> bytes:
@@ -93,12 +79,17 @@ class Line(Protocol):
         take as long as it likes.
     @ivar _parser: there only while a request is being read: most lines are
         parked polls, and need none.
+    @ivar _pieceSize: bytes of the piece that is being read.
+    @ivar _headBegan: bytes of the piece in which a head began.
+    @ivar _headSize: bytes that came since that piece.
+    @ivar _headDue: when a head has to be whole.
     @ivar _receiving: the request whose body comes.
     @ivar _answering: the request that is being answered.
     @ivar _waiting: those that were pipelined behind it.
     @ivar _backlog: the bytes that came meanwhile.
     @ivar _fault: what the parser was stopped with.
     @ivar _farewell: the refusal that follows the reply to C{_answering}.
+    @ivar _paused: whether a body is not to come for now.
     @ivar _ending: whether nothing is read any more.
     """
 
@@ -113,18 +104,23 @@ class Line(Protocol):
         self.due: float | None = None
         self._parser: HttpRequestParser | None = None
         self._inHead = False
+        self._pieceSize = 0
+        self._headBegan = 0
         self._headSize = 0
+        self._headDue = 0.0
         self._backlog = 0
         self._url = b""
-        self._fields: list[tuple[bytes, bytes]] = []
+        self._fields: Fields = []
         self._receiving: Request | None = None
         self._answering: Request | None = None
         self._waiting: deque[Request] | None = None
         self._fault: tuple[int, bytes] | None = None
         self._farewell: tuple[int, bytes] | None = None
+        self._paused = False
         self._ending = False
         self._closing = False
         self._advancing = False
+        self._isReading = False
 
     # The connection.
 
@@ -158,15 +154,17 @@ class Line(Protocol):
         """
         Set when the other side has to have done what is its turn to do.
         """
-        limits = self.site.limits
-        if self._ending or self._closing:
+        if self._ending or self._closing or self._isReading:
             return
+        limits = self.site.limits
         if self._waiting:
             self.due = None  # it is our turn
         elif self._inHead:
-            pass  # since this began, and not since the last byte
+            self.due = self._headDue
         elif self._receiving is not None:
-            if not self._receiving.finished:
+            if self._paused:
+                self.due = None
+            elif not self._receiving.finished:
                 self._allow(limits.body)
         elif self._answering is not None:
             self.due = None
@@ -223,13 +221,16 @@ class Line(Protocol):
                 # and a poll on it would be parked for ever.
                 self._ending = True
                 self.transport.abortConnection()
+        self._isReading = True
         while data and not self._ending and self._farewell is None:
-            if self._parser is None:
-                self._parser = HttpRequestParser(self)
-            self._headSize += len(data)
+            parser = self._parser
+            if parser is None:
+                parser = self._parser = HttpRequestParser(self)
+            self._pieceSize = len(data)
+            self._headSize += self._pieceSize
             rest = b""
             try:
-                self._parser.feed_data(data)
+                parser.feed_data(data)
             except HttpParserUpgrade as upgrade:
                 # After an Upgrade, which we ignore (RFC 9110 section 7.8), or
                 # a CONNECT.
@@ -237,12 +238,13 @@ class Line(Protocol):
                 rest = data[upgrade.args[0] :]
             except HttpParserError:
                 self._refuse(*(self._fault or (400, b"Bad Request")))
-                return
-            under = self._inHead or self._receiving is not None
-            if under and self._headSize > self.site.limits.headSize:
+                break
+            isUnder = self._inHead or self._receiving is not None
+            if isUnder and self._headSize > self.site.limits.headSize:
                 self._refuse(431, b"Request Header Fields Too Large")
-                return
+                break
             data = rest
+        self._isReading = False
         if self._receiving is None and not self._inHead:
             self._parser = None
         self._await()
@@ -257,10 +259,10 @@ class Line(Protocol):
             raise _Refused  # the one before it was the last
         self._inHead = True
         self._headSize = 0
+        self._headBegan = self._pieceSize
         self._url = b""
         self._fields = []
-        if not self._closing:
-            self._allow(self.site.limits.head)
+        self._headDue = self.site.clock.seconds() + self.site.limits.head
 
     def on_url(self, piece: bytes) -> None:
         """
@@ -280,48 +282,20 @@ class Line(Protocol):
         """
         The head is whole: see whether it keeps the rules, and whose turn it is.
         """
-        self._inHead = False
-        self._headSize = 0
         parser = self._parser
         assert parser is not None
         fields = self._fields
-        limits = self.site.limits
-        version = parser.get_http_version()
-        size = len(self._url)
-        hosts = length = 0
-        chunked = expects = coded = False
-        for name, value in fields:
-            size += len(name) + len(value) + 4
-            match len(name):
-                case 4:
-                    hosts += name.lower() == b"host"
-                case 6:
-                    if name.lower() == b"expect":
-                        expects = value.lower() == b"100-continue"
-                case 14:
-                    if name.lower() == b"content-length":
-                        length = int(value)
-                case 17:
-                    if name.lower() == b"transfer-encoding":
-                        chunked = True
-                        coded = coded or value.lower() != b"chunked"
-        if size > limits.headSize:
+        limit = self.site.limits.headSize
+        # Most pieces are shorter than the longest head, whatever is in them.
+        if self._headBegan + self._headSize > limit and self._sizeOfHead() > limit:
             self._stop(431, b"Request Header Fields Too Large")
-        if version not in ("1.1", "1.0"):
-            self._stop(505, b"HTTP Version Not Supported")
-        if hosts > 1 or (version == "1.1" and not hosts):
-            # RFC 9112 section 3.2.
-            self._stop(400, b"Expected one Host header")
-        if chunked and version == "1.0":
-            # RFC 9112 section 6.1.
-            self._stop(400, b"Transfer-Encoding needs HTTP/1.1")
-        if coded:
-            # RFC 9112 section 6.1.
-            self._stop(501, b"No Transfer-Encoding but chunked")
-        upgrades = parser.should_upgrade()
-        if upgrades and (length or chunked):
-            # llhttp would take the body for another protocol.
-            self._stop(400, b"No Upgrade with a body")
+        version = parser.get_http_version()
+        try:
+            head = readHead(version, fields, parser.should_upgrade())
+        except BadHead as error:
+            self._stop(error.status, error.reason)
+        self._inHead = False
+        self._headSize = 0
         method = parser.get_method()
         request = self.requestFactory(self)
         request.begin(
@@ -329,20 +303,19 @@ class Line(Protocol):
             self._url,
             b"HTTP/1.1" if version == "1.1" else b"HTTP/1.0",
             fields,
+            head,
             parser.should_keep_alive() and method != b"CONNECT" and not self._closing,
         )
-        # One of HTTP/1.0 must be ignored (RFC 9110 section 10.1.1).
-        request.expectsContinue = (
-            expects and version == "1.1" and bool(length or chunked)
-        )
-        self._url = b""
-        self._fields = []
         self._receiving = request
         if self._answering is None:
             self._answering = request
             request.ask()
         else:
             self._queue(request)
+
+    def _sizeOfHead(self) -> int:
+        lines = [len(name) + len(value) + 4 for name, value in self._fields]
+        return len(self._url) + sum(lines)
 
     def _queue(self, request: Request) -> None:
         """
@@ -432,6 +405,23 @@ class Line(Protocol):
         """
         self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def pauseBody(self) -> None:
+        """
+        Read no more for now: who is to have the body is slower.
+        """
+        self._paused = True
+        self._await()
+        self.transport.pauseProducing()
+
+    def resumeBody(self) -> None:
+        """
+        Read on.
+        """
+        if self._paused:
+            self._paused = False
+            self._await()
+            self.transport.resumeProducing()
+
     def writeHead(
         self,
         request: Request,
@@ -452,7 +442,7 @@ class Line(Protocol):
         else:
             connection = b"\r\n"
         head = headBytes(request.clientproto, status, reason, fields)
-        self.transport.write(head + connection + body)
+        send(self.transport, head + connection + body)
 
     def writeHeaders(
         self, version: bytes, code: bytes, reason: bytes, headers: Headers
@@ -479,13 +469,13 @@ class Line(Protocol):
         """
         Write a piece of a reply's body.
         """
-        self.transport.write(data)
+        send(self.transport, data)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """
         Write pieces of a reply's body.
         """
-        self.transport.writeSequence(data)
+        send(self.transport, b"".join(data))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
@@ -505,6 +495,13 @@ class Line(Protocol):
         """
         if not self._ending:
             self._end()
+
+    def abort(self) -> None:
+        """
+        Close at once; the other side sees a reset.
+        """
+        self._ending = True
+        self.transport.abortConnection()
 
     def getPeer(self) -> IAddress:
         """
@@ -530,6 +527,7 @@ class Line(Protocol):
         """
         A reply is whole.
         """
+        self.resumeBody()
         if not request.keepAlive:
             self._answering = None
             if not self._ending:
@@ -556,7 +554,7 @@ class Line(Protocol):
             if not self._waiting:
                 self._backlog = 0
                 if self._inHead:
-                    self._allow(self.site.limits.head)
+                    self._headDue = self.site.clock.seconds() + self.site.limits.head
             request.ask()
         self._advancing = False
         if self._answering is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 #: What Prometheus sends with each scrape, and what clients of the reference
 #: cannot do without.
@@ -20,6 +21,7 @@ OFFSET = 0.5
 _SECONDS = re.compile(rb"\s*(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
 
 
+@lru_cache(maxsize=64)
 def timeoutFromHeader(value: bytes | None) -> float | None:
     """
     @return: the seconds that the header tells; L{None} if it is absent, or is

@@ -30,7 +30,7 @@ from pushprox.metrics import MetricsResource
 from pushprox.options import Options as BaseOptions
 from pushprox.options import Program, count, logParameters
 from pushprox.proxy.coordinator import Rules
-from pushprox.proxy.doors import Timeouts
+from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import makeProxy
 from pushprox.site import Site
 

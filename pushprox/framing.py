@@ -93,6 +93,12 @@ class Section:
             L{None} as long as the empty line is missing.
         """
         held = self.held
+        if not held:
+            # Most come at one blow.
+            end = data.find(b"\r\n\r\n", 0, self._limit)
+            if end >= 0:
+                first, _, others = data[:end].partition(b"\r\n")
+                return first, others, data[end + 4 :]
         before = len(held)
         held += data[: self._limit - before]
         # Only what is new is searched: one byte at a time is no attack.
@@ -111,6 +117,12 @@ class Body(Protocol):
     """
     One of the ways in which a body finds its end.
     """
+
+    @property
+    def whole(self) -> bool:
+        """
+        Whether it is known to be at its end.
+        """
 
     def feed(self, data: bytes) -> bytes:
         """
@@ -133,6 +145,10 @@ class _Counted:
 
     _remaining: int
 
+    @property
+    def whole(self) -> bool:
+        return not self._remaining
+
     def feed(self, data: bytes) -> bytes:
         if len(data) > self._remaining:
             raise MalformedMessage("bytes follow the end of the body")
@@ -153,13 +169,13 @@ class _Chunked:
     @ivar _held: the beginning of the line before a chunk. The first has no chunk
         before it, and gets the line end that others begin with.
     @ivar _trailers: after the last chunk.
-    @ivar _ended: after the trailers.
+    @ivar whole: after the trailers.
     """
 
     _remaining: int = 0
     _held: bytes = b"\r\n"
     _trailers: Section | None = None
-    _ended: bool = False
+    whole: bool = False
 
     def feed(self, data: bytes) -> bytes:
         if self._trailers is not None:
@@ -194,18 +210,18 @@ class _Chunked:
         return b"".join(content)
 
     def _feedTrailers(self, trailers: Section, data: bytes) -> None:
-        if not self._ended:
+        if not self.whole:
             found = trailers.feed(data)
             if found is None:
                 return
-            self._ended = True
+            self.whole = True
             _, fields, data = found
             splitFields(fields)
         if data:
             raise MalformedMessage("bytes follow the last chunk")
 
     def end(self) -> None:
-        if not self._ended:
+        if not self.whole:
             raise IncompleteMessage("the chunked body broke off before its last chunk")
 
 
@@ -213,6 +229,8 @@ class _ToTheEnd:
     """
     A body that ends where the push ends.
     """
+
+    whole = False
 
     def feed(self, data: bytes) -> bytes:
         return data

@@ -24,6 +24,7 @@ from pushprox.framing import (
     hasNoBody,
 )
 from pushprox.headers import (
+    HOP_BY_HOP,
     TEXT,
     TOKEN,
     Headers,
@@ -41,9 +42,10 @@ from pushprox.headers import (
 
 # Of a response, and of a request: what is written anew each time.
 _FRAMING = frozenset([b"content-length", b"transfer-encoding", b"connection"])
+_ENDING = HOP_BY_HOP | _FRAMING
 _NOT_KEPT = frozenset([b"host", b"content-length", b"transfer-encoding"])
-_WRITTEN_FIRST = _NOT_KEPT | {b"user-agent"}
 _ALWAYS_WITH_LENGTH = frozenset([b"POST", b"PUT", b"PATCH"])
+_BODY_OF_HEAD = "a body follows the head of an answer to HEAD"
 
 # User names in URLs are refused (RFC 9110 section 4.2.4): "t1@elsewhere" fools.
 _matchUrl = re.compile(
@@ -68,6 +70,30 @@ def _authority(url: bytes) -> bytes:
     if not found:
         raise MalformedMessage(f"no absolute http(s) URL: {shown(url)}")
     return found[1]
+
+
+def writeRequest(
+    method: bytes, url: bytes, authority: bytes, headers: Headers, body: bytes
+) -> bytes:
+    """
+    @param authority: host and port, as they stand in the URL.
+    @param headers: those for Host and for the framing are not looked at.
+
+    @return: a request in the order of the reference: Host, User-Agent,
+        Content-Length, then the others as they came.
+    """
+    first = [(b"Host", authority)]
+    others = []
+    for field in headers:
+        name = field[0].lower()
+        if name == b"user-agent":
+            first.append((b"User-Agent", field[1]))
+        elif name not in _NOT_KEPT:
+            others.append(field)
+    if body or method in _ALWAYS_WITH_LENGTH:
+        first.append((b"Content-Length", b"%d" % len(body)))
+    head = joinFields(first + others)
+    return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method, url, head, body)
 
 
 @attrs.frozen
@@ -96,21 +122,10 @@ class Request:
 
     def toBytes(self) -> bytes:
         """
-        @return: the request in the order of the reference: Host, User-Agent,
-            Content-Length, then the others as they came.
+        @return: the request as L{writeRequest} writes it.
         """
-        agents = allHeaders(self.headers, b"user-agent")
-        fields = [(b"Host", _authority(self.url))]
-        fields += [(b"User-Agent", agent) for agent in agents]
-        if self.body or self.method in _ALWAYS_WITH_LENGTH:
-            fields.append((b"Content-Length", b"%d" % len(self.body)))
-        fields += withoutAll(self.headers, _WRITTEN_FIRST)
-        return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (
-            self.method,
-            self.url,
-            joinFields(fields),
-            self.body,
-        )
+        authority = _authority(self.url)
+        return writeRequest(self.method, self.url, authority, self.headers, self.body)
 
     @classmethod
     def fromBytes(cls, data: bytes) -> Request:
@@ -233,23 +248,37 @@ class ResponseDecoder:
 
     After an error it only repeats that error.
 
+    @ivar _size: bytes of the push, if that is known.
     @ivar head: once it is whole; without what ended at the client
         (L{endToEnd}: the Connection header, which says what that is, is gone).
+    @ivar length: bytes of the body, from the head on: where that does not tell,
+        they are known of a push with a size whose body is not in chunks.
     @ivar _section: the head, until then.
+    @ivar _headSize: bytes of the head.
     @ivar _body: after the head.
     @ivar _bodyBegan: whether a byte came after the head.
     @ivar _fault: what was wrong.
     """
 
+    _size: int | None = None
     _maxHead: int = MAX_HEAD
     head: ResponseHead | None = attrs.field(default=None, init=False)
+    length: int | None = attrs.field(default=None, init=False)
     _section: Section = attrs.field(init=False)
+    _headSize: int = attrs.field(default=0, init=False)
     _body: Body = attrs.field(init=False)
     _bodyBegan: bool = attrs.field(default=False, init=False)
     _fault: str = attrs.field(default="", init=False)
 
     def __attrs_post_init__(self) -> None:
         self._section = Section("response's head", self._maxHead)
+
+    @property
+    def whole(self) -> bool:
+        """
+        Whether the body is at its end, so that nothing may follow.
+        """
+        return self.head is not None and self._body.whole
 
     def feed(self, data: bytes) -> bytes:
         """
@@ -278,29 +307,56 @@ class ResponseDecoder:
         @return: what came after the head.
         """
         found = self._section.feed(data)
+        self._headSize += len(data)
         if found is None:
             start = bytes(self._section.held[:60])
             if not b"HTTP/".startswith(start[:5]):
                 raise MalformedMessage(f"no response but {shown(start)}")
             return b""
         first, block, rest = found
+        self._headSize -= len(rest)
         line = _matchStatusLine(first)
         if not line:
             raise MalformedMessage(f"no status line but {shown(first)}")
         headers = splitFields(block)
         length, chunked = framingOf(headers, line[1])
-        self.head = ResponseHead(
+        self.head = head = ResponseHead(
             int(line[2]),
             line[3] or b"",
-            withoutAll(endToEnd(headers), _FRAMING),
+            endToEnd(headers, _ENDING),
             length,
             chunked,
         )
-        if hasNoBody(self.head.status, b""):
-            self._body = bodyReader(0, False)
-        else:
-            self._body = bodyReader(length, chunked)
+        if hasNoBody(head.status, b""):
+            self.length = 0
+        elif length is not None:
+            self.length = length
+        elif self._size is not None and not chunked:
+            self.length = self._size - self._headSize
+        self._body = bodyReader(self.length, chunked and self.length is None)
         return rest
+
+    def check(self, method: bytes = b"GET") -> None:
+        """
+        See by the size of the push, from the head on, whether the body can be
+        the one that the head announces.
+
+        @param method: as for L{end}.
+
+        @raise IncompleteMessage: if it breaks off.
+        @raise MalformedMessage: if there is too much of it.
+        """
+        if self._size is None:
+            return
+        rest = self._size - self._headSize
+        if method == b"HEAD":
+            if rest:
+                raise MalformedMessage(_BODY_OF_HEAD)
+        elif self.length is not None:
+            if rest < self.length:
+                raise IncompleteMessage(f"the body is {self.length - rest} bytes short")
+            if rest > self.length:
+                raise MalformedMessage("bytes follow the end of the body")
 
     def end(self, method: bytes = b"GET") -> None:
         """
@@ -319,4 +375,4 @@ class ResponseDecoder:
         if method != b"HEAD":
             self._body.end()
         elif self._bodyBegan:
-            raise MalformedMessage("a body follows the head of an answer to HEAD")
+            raise MalformedMessage(_BODY_OF_HEAD)

@@ -19,7 +19,7 @@ _URL = re.compile(
     (?P<scheme>[A-Za-z][A-Za-z0-9+.-]*) ://
     (?P<host> [A-Za-z0-9_~.-]+ | \[ [0-9A-Fa-f:.]+ \] )
     (?: : (?P<port> [0-9]{0,5} ) )?
-    (?P<resource> (?: [/?] [\x21-\x7e\x80-\xff]* )? )
+    (?P<resource> (?: [/?] [\x21\x22\x24-\x7e\x80-\xff]* )? )
     """,
     re.VERBOSE,
 )
@@ -95,15 +95,23 @@ class TargetUrl:
         """
         Host and port as they stand in a URL or a Host header.
         """
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return (host if self.port is None else f"{host}:{self.port}").encode("ascii")
+        return self.spelled(self.host)[1]
 
     def toBytes(self) -> bytes:
         """
         The URL again.
         """
-        return b"%s://%s%s" % (
-            self.scheme.encode("ascii"),
-            self.authority,
-            self.resource,
-        )
+        return self.spelled(self.host)[0]
+
+    def spelled(self, host: str) -> tuple[bytes, bytes]:
+        """
+        @param host: another spelling of the host.
+        @return: the URL, and host and port, with it.
+        """
+        if ":" in host:
+            host = f"[{host}]"
+        if self.port is not None:
+            host = f"{host}:{self.port}"
+        authority = host.encode("ascii")
+        scheme = self.scheme.encode("ascii")
+        return b"%b://%b%b" % (scheme, authority, self.resource), authority

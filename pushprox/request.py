@@ -3,16 +3,16 @@ A request as L{pushprox.channel} receives it: Twisted Web's own, made slim.
 
 All that a stock resource may ask of a request is there, and is made when it is
 asked for: most requests are polls and pushes, and need little of it. What
-resources that carry scrapes use beside that is the fields as they came, and a
-reply whose head is written in one go.
+resources that carry scrapes use beside that is the fields as they came, a body
+that is read as it comes, and a reply whose head is written in one go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred
@@ -23,10 +23,37 @@ from twisted.web.http import parse_qs
 from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource, _IEncodingResource
 
+from pushprox.heads import Fields, Head
+
 if TYPE_CHECKING:
     from pushprox.channel import Line
 
-Fields = list[tuple[bytes, bytes]]
+#: What stands for a status where the other side hung up before the reply.
+HUNG_UP = 499
+
+
+class IStreamingResource(IResource):
+    """
+    A resource that is asked as soon as the head of a request is there, and
+    reads the body as it comes: see L{Request.readBody}.
+    """
+
+
+class BodyReader(Protocol):
+    """
+    Who reads a body as it comes. That it broke off is told by
+    L{Request.whenLost}, as any hang-up is.
+    """
+
+    def bodyReceived(self, piece: bytes) -> None:
+        """
+        The next bytes, as many as came at a time.
+        """
+
+    def bodyEnded(self) -> None:
+        """
+        That was all.
+        """
 
 
 class Request(server.Request):
@@ -34,19 +61,29 @@ class Request(server.Request):
     A request.
 
     @ivar fields: the header fields, as they came.
+    @ivar began: when the head was whole, on the site's clock.
     @ivar keepAlive: whether the connection may carry another request.
+    @ivar head: what they say of the body, and the fields by their names.
     @ivar whole: whether all of the body is there.
-    @ivar expectsContinue: whether the body waits to be asked for.
+    @ivar isFramed: whether the reply tells where it ends, other than by the
+        end of the connection.
     @ivar resource: who answers, once it is this request's turn.
+    @ivar reader: who reads the body as it comes, if anybody does.
+    @ivar whenLost: called if the other side hangs up before its reply is whole;
+        a L{notifyFinish} that costs nothing.
     """
 
     defaultContentType = None
     queued = False
     fields: Fields
+    began: float
     keepAlive: bool
+    head: Head
     whole = False
-    expectsContinue = False
+    isFramed = True
     resource: IResource | None = None
+    reader: BodyReader | None = None
+    whenLost: Callable[[], object] | None = None
     channel: Any
     site: Any
 
@@ -146,6 +183,7 @@ class Request(server.Request):
         uri: bytes,
         version: bytes,
         fields: Fields,
+        head: Head,
         keepAlive: bool,
     ) -> None:
         """
@@ -157,19 +195,23 @@ class Request(server.Request):
         self.clientproto = version
         self.fields = fields
         self.keepAlive = keepAlive
+        self.head = head
+        self.began = self.site.clock.seconds()
 
     def ask(self) -> None:
         """
         It is this request's turn: find its resource, and ask it when the body
-        is there.
+        is there, or now if it reads that as it comes.
         """
-        if self.expectsContinue:
+        if self.head.expectsContinue:
             self.channel.askForBody()
         if self.path == b"*":
             self._handleStar()
             return
         self.prepath = []
-        self.postpath = [unquote_to_bytes(p) for p in self.path[1:].split(b"/")]
+        self.postpath = self.path[1:].split(b"/")
+        if b"%" in self.path:
+            self.postpath = [unquote_to_bytes(part) for part in self.postpath]
         try:
             self.resource = self.site.getResourceFor(self)
             if _IEncodingResource.providedBy(self.resource):
@@ -177,16 +219,24 @@ class Request(server.Request):
         except BaseException:
             self.processingFailed(Failure())
         else:
-            if self.whole:
+            if IStreamingResource.providedBy(self.resource):
+                self._guard(self.render, self.resource)
+            elif self.whole:
                 self._answer()
 
     def _answer(self) -> None:
         if self.content is None:
             self.content = BytesIO()
         self.content.seek(0)
+        self._guard(self.render, self.resource)
+
+    def _guard(self, step: Callable[..., object], *args: object) -> None:
+        """
+        Let a resource do something, whatever comes of it.
+        """
         transport = self.channel.transport
         try:
-            self.render(self.resource)
+            step(*args)
         except BaseException:
             if self.finished:
                 # Whether that was a reply is anybody's guess.
@@ -204,6 +254,9 @@ class Request(server.Request):
         """
         if self.finished:
             return False  # answered already: nobody wants it
+        if self.reader is not None:
+            self._guard(self.reader.bodyReceived, data)
+            return False
         if self.content is None:
             self.content = BytesIO()
         self.content.write(data)
@@ -214,10 +267,80 @@ class Request(server.Request):
         The body is whole.
         """
         self.whole = True
-        if self.resource is not None and not self.finished:
+        if self.finished:
+            return
+        if self.reader is not None:
+            self._guard(self.reader.bodyEnded)
+        elif self.resource is not None:
             self._answer()
 
+    def readBody(self, reader: BodyReader) -> None:
+        """
+        Have the body as it comes, from its first byte on.
+        """
+        self.reader = reader
+        if self.content is not None:
+            # It came while this request waited for its turn.
+            kept, self.content = self.content.getvalue(), None
+            reader.bodyReceived(kept)
+        if self.whole and not self.finished:
+            reader.bodyEnded()
+
+    def pauseProducing(self) -> None:
+        """
+        Let no more of the body come for now.
+        """
+        if self.channel is not None:
+            self.channel.pauseBody()
+
+    def resumeProducing(self) -> None:
+        """
+        Let the body come again.
+        """
+        if self.channel is not None:
+            self.channel.resumeBody()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        Nobody waits for the reply any more.
+        """
+        if not self.finished:
+            self.site.ended(self, HUNG_UP)
+            if self.whenLost is not None:
+                self.whenLost()
+        self.reader = self.whenLost = None
+        super().connectionLost(reason)
+
     # What goes.
+
+    def beginReply(
+        self,
+        status: int,
+        reason: bytes,
+        fields: Iterable[tuple[bytes, bytes]],
+        body: bytes = b"",
+        isFramed: bool = True,
+    ) -> None:
+        """
+        Write the head of a reply, and a first piece of its body, in one go.
+        L{write} writes more, L{finish} ends it.
+
+        @param fields: names and values that hold no line ends.
+        @param isFramed: whether C{fields} tells where the body ends. If not, it
+            goes in chunks, or to the end of the connection.
+        """
+        self.code = status
+        self.code_message = reason
+        self.startedWriting = 1
+        if not isFramed:
+            if self.clientproto == b"HTTP/1.1":
+                self.chunked = 1
+                fields = [*fields, (b"Transfer-Encoding", b"chunked")]
+                body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            else:
+                self.keepAlive = False
+                self.isFramed = False
+        self.channel.writeHead(self, status, reason, fields, body)
 
     def reply(
         self,
@@ -227,12 +350,37 @@ class Request(server.Request):
         body: bytes = b"",
     ) -> None:
         """
-        Write the head of the reply, and a first piece of its body, in one go.
+        Write a whole reply in one go.
 
         @param fields: names and values that hold no line ends, the framing
             among them.
         """
-        self.code = status
-        self.code_message = reason
-        self.startedWriting = 1
-        self.channel.writeHead(self, status, reason, fields, body)
+        self.beginReply(status, reason, fields, body)
+        if "notifications" in self.__dict__:
+            self.finish()
+            return
+        # The same, but for what nobody asked for.
+        self.site.ended(self, status)
+        self.finished = 1
+        self.reader = self.whenLost = None
+        channel, self.channel = self.channel, None
+        channel.requestDone(self)
+
+    def finish(self) -> None:
+        """
+        The reply is whole.
+        """
+        super().finish()
+        self.reader = self.whenLost = None
+
+    def breakOff(self) -> None:
+        """
+        End a reply that cannot be had whole, so that the other side sees it.
+        """
+        if self.producer is not None:
+            self.unregisterProducer()
+        if self.isFramed:
+            # What is missing shows it.
+            self.loseConnection()
+        else:
+            self.channel.abort()

@@ -5,6 +5,7 @@ Twisted Web's site, that knows its open lines and looks after their time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
@@ -12,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from twisted.web import http, server
 from twisted.web.http import datetimeToString
-from twisted.web.resource import IResource
+from twisted.web.resource import IResource, getChildForRequest
 
 from pushprox import __version__
 from pushprox.channel import Limits, Line
@@ -30,6 +31,8 @@ class Site(server.Site):
     A site.
 
     @ivar lines: the connections that are open.
+    @ivar ended: called with each request that ended and the status of its
+        reply, L{HUNG_UP<pushprox.request.HUNG_UP>} if there was none to read it.
     @ivar lineBroke: called with a L{Line} that ended in an error.
     @ivar refused: called with the status of each request that no resource was
         asked about.
@@ -46,6 +49,7 @@ class Site(server.Site):
         lineBroke: Callable[[Line], None] = lambda line: None,
         refused: Callable[[int], None] = lambda status: None,
         limits: Limits = Limits(),  # noqa: B008 (a frozen value)
+        ended: Callable[[Request, int], None] = lambda request, status: None,
     ) -> None:
         super().__init__(
             resource, timeout=None, reactor=clock, parsePOSTFormSubmission=False
@@ -54,6 +58,7 @@ class Site(server.Site):
         self.limits = limits
         self.lines: set[Line] = set()
         self.lineBroke = lineBroke
+        self.ended = ended
         self.refused = refused
         self._closed: Deferred[None] | None = None
         self._sweep: IDelayedCall | None = None
@@ -72,8 +77,10 @@ class Site(server.Site):
 
     def log(self, request: http.Request) -> None:
         """
-        There is no access log: metrics count requests.
+        There is no access log, but whoever counts requests is told of this one.
         """
+        assert isinstance(request, Request)
+        self.ended(request, request.code)
 
     @property
     def signature(self) -> list[tuple[bytes, bytes]]:
@@ -89,6 +96,15 @@ class Site(server.Site):
                 (b"Pushprox-Version", _VERSION),
             ]
         return self._signature
+
+    def getResourceFor(self, request: Any) -> IResource:
+        """
+        Find who answers a request: as Twisted does it, but quicker.
+        """
+        request.site = self
+        request.sitepath = list(request.prepath)
+        found: IResource = getChildForRequest(self.resource, request)
+        return found
 
     # The lines.
 

@@ -30,7 +30,7 @@ from pushprox.client.service import makeClient
 from pushprox.client.trust import tlsPolicy
 from pushprox.client.webproxy import WebProxies
 from pushprox.proxy.coordinator import Rules
-from pushprox.proxy.doors import Timeouts
+from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import makeProxy
 from tests.internet import End, Internet, Machine
 

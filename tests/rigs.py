@@ -18,12 +18,24 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox import __version__
 from pushprox.proxy.coordinator import Rules
-from pushprox.proxy.doors import Timeouts
+from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import makeProxy
 from tests.internet import Internet, Talker
 
 #: The first headers of a reply of the proxy's own, as L{heard} tells them.
 SIGNED = b"Server: pushprox/ours\r\nDate: now\r\nPushprox-Version: ours\r\n"
+
+#: What the proxy says to a push that it took.
+PUSHED = (
+    b"HTTP/1.1 200 OK\r\n"
+    b"Server: pushprox/ours\r\n"
+    b"Date: now\r\n"
+    b"Pushprox-Version: ours\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
+
+#: A small answer of a target.
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nId: %b\r\n\r\nok"
 
 _VERSION = __version__.encode("ascii")
 _DATE = re.compile(rb"Date: (?!Thu, 01 Jan 2026)[^\r]*")
@@ -204,6 +216,35 @@ def rejected(status: bytes) -> bytes:
         b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
         % (status, SIGNED, len(text), text)
     )
+
+
+def refusal(status: bytes, text: bytes, more: bytes = b"", short: int = 0) -> bytes:
+    """
+    What a request is answered that cannot be served.
+
+    @param status: with its reason.
+    @param more: headers before the Content-Type.
+    @param short: how many bytes are announced that do not come.
+    """
+    return (
+        b"HTTP/1.1 %b\r\n%b%bContent-Type: text/plain; charset=utf-8\r\n"
+        b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n%b"
+        % (status, SIGNED, more, len(text) + short, text)
+    )
+
+
+def closing(reply: bytes) -> bytes:
+    """
+    A reply that is the last one on its connection, and says so.
+    """
+    return reply.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+
+
+def pushRefusal(status: bytes, text: bytes) -> bytes:
+    """
+    What a push is answered that was not taken.
+    """
+    return refusal(status, b"Error pushing: " + text + b"\n")
 
 
 def heard(talker: Talker) -> bytes:

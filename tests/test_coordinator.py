@@ -16,8 +16,10 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from pushprox.message import Request, Response, ResponseHead
-from pushprox.proxy.coordinator import Coordinator, Instruction, Rules
+from pushprox.message import Request, ResponseHead
+from pushprox.proxy.coordinator import Coordinator, Rules
+from pushprox.proxy.delivery import Delivery
+from pushprox.proxy.instruction import Instruction
 from pushprox.proxy.refusals import (
     BrokenAnswer,
     Full,
@@ -39,11 +41,11 @@ def makeRequest(method: bytes = b"GET", path: bytes = b"/metrics") -> Request:
     return Request(method, b"http://t1:9100" + path, ((b"Accept", b"*/*"),), b"")
 
 
-def makeResponse(body: bytes = b"up 1\n") -> Response:
+def makeDelivery(body: bytes = b"up 1\n") -> Delivery:
     """
-    An answer as an exporter gives it.
+    An answer as an exporter gives it, whole.
     """
-    return Response(ResponseHead(200, b"OK", (), len(body)), body)
+    return Delivery(ResponseHead(200, b"OK", (), len(body)), len(body), body)
 
 
 def passTime(clock: Clock, seconds: float) -> None:
@@ -139,7 +141,7 @@ class CoordinatorCase(SynchronousTestCase):
         budget: float = 12.0,
         method: bytes = b"GET",
         path: bytes = b"/metrics",
-    ) -> Deferred[Response]:
+    ) -> Deferred[Delivery]:
         """
         Prometheus scrapes.
         """
@@ -186,13 +188,13 @@ class CoordinatorCase(SynchronousTestCase):
         """
         A client pushes an answer.
         """
-        self.coordinator.push(id, makeResponse(body))
+        self.coordinator.push(id, makeDelivery(body))
 
-    def assertAnswered(self, scrape: Deferred[Response], body: bytes) -> None:
+    def assertAnswered(self, scrape: Deferred[Delivery], body: bytes) -> None:
         """
         The scraper has this answer.
         """
-        self.assertEqual(self.successResultOf(scrape).body, body)
+        self.assertEqual(self.successResultOf(scrape).first, body)
 
     def meet(
         self, line: Hashable, instance: bytes | None = None, taken: Any = None

@@ -30,8 +30,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from pushprox.message import Request, Response
+from pushprox.message import Request
 from pushprox.proxy.coordinator import Coordinator, Instruction, Rules
+from pushprox.proxy.delivery import Delivery
 from pushprox.proxy.refusals import (
     BrokenAnswer,
     Full,
@@ -43,7 +44,7 @@ from pushprox.proxy.refusals import (
     UnknownScrape,
 )
 from pushprox.proxy.registration import ABSENT_AFTER, Poll
-from tests.test_coordinator import makeResponse, passTime
+from tests.test_coordinator import makeDelivery, passTime
 
 #: Seconds, for what rounding does to times.
 EPSILON = 1e-6
@@ -116,7 +117,7 @@ class Scrape:
     name: str
     request: Request
     deadline: float
-    answer: Deferred[Response] = attrs.field(init=False)
+    answer: Deferred[Delivery] = attrs.field(init=False)
     id: bytes = attrs.field(init=False)
     hands: list[Hand] = attrs.Factory(list)
     confirmed: bool = False
@@ -719,13 +720,13 @@ class CoordinatorMachine(RuleBasedStateMachine):
             self.see("answered while queued again")
         if expected:
             self.learn(scrape)
-        response = makeResponse()
+        delivery = makeDelivery()
         try:
             if breaks:
                 self.coordinator.breakOff(id, "cut", "off")
             else:
                 assert not expected or (self.coordinator.expected(id) is scrape.request)
-                self.coordinator.push(id, response)
+                self.coordinator.push(id, delivery)
         except UnknownScrape:
             assert not expected
             self.see("unknown push")
@@ -736,7 +737,7 @@ class CoordinatorMachine(RuleBasedStateMachine):
             assert isinstance(scrape.ends[0].value, BrokenAnswer)
             self.see("broken")
         else:
-            assert scrape.ends[0] is response
+            assert scrape.ends[0] is delivery
             self.see("answered")
 
     # Time, and the end of it.

@@ -4,13 +4,11 @@ Tests for L{pushprox.proxy.measures}.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from pushprox.metrics import Ledger
 from pushprox.proxy.coordinator import OUTCOMES, Rules
-from pushprox.proxy.measures import Measures
 from tests.rigs import ProxyRig, heard, idIn
 
 
@@ -146,22 +144,3 @@ class MeasuresTests(SynchronousTestCase):
                     rig.metric(f"pushprox_proxy_{name}", outcome=outcome), value
                 )
         self.assertEqual(rig.metric("pushprox_proxy_carried_bytes_total"), 9)
-
-    def test_statuses(self) -> None:
-        """
-        Scrapers' replies are counted by their status alone, as the reference
-        does it.
-        """
-        registry = CollectorRegistry()
-        measures = Measures(Ledger(registry, "proxy"))
-        for status in (200, 504, 200):
-            measures.proxied(status, 1.0)
-        self.assertEqual(
-            [
-                registry.get_sample_value(
-                    "pushproxy_proxied_requests_total", {"code": code}
-                )
-                for code in ("200", "504")
-            ],
-            [2, 1],
-        )

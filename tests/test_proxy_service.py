@@ -10,7 +10,7 @@ from twisted.application.service import MultiService
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.proxy.coordinator import Rules
-from pushprox.proxy.doors import Timeouts
+from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import Options, makeScrapeId, makeService
 from tests.internet import Internet
 from tests.rigs import heard

@@ -404,7 +404,7 @@ class StockTests(ChannelTestCase):
             talker = self.talk(get(b"/later", version=version))
             request: Any = self.parking.parked.pop()
             fields = [(b"X", b"1"), (b"Content-Length", b"4"), (b"X", b"2")]
-            request.reply(201, b"Made", fields, b"ab")
+            request.beginReply(201, b"Made", fields, b"ab")
             request.write(b"cd")
             request.finish()
             self.net.settle()

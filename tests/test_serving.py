@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.channel import Limits
 from pushprox.proxy.coordinator import Rules
-from pushprox.proxy.doors import Timeouts
+from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import makeProxy
 from pushprox.proxy.serving import Serving, shown
 from tests.internet import Internet

@@ -9,7 +9,8 @@ A scrape is first I{queued}, in the order it came. A poll takes it: it is then
 I{handed} out, until the client's receipt shows that the line was alive; from
 there on it is I{confirmed} and is never handed out again, however slow the
 target is. A receipt that does not come in time means that the line was dead:
-the scrape is queued again, under the same id, and the first answer wins.
+the scrape is queued again, under the same id, and the first answer wins. It may
+take a while to arrive: until it is whole, the deadline holds for it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pushprox.message import Request, Response
+from pushprox.proxy.delivery import Delivery
+from pushprox.proxy.instruction import Asked, Instruction
 from pushprox.proxy.refusals import (
     BrokenAnswer,
     Full,
@@ -59,22 +61,6 @@ OUTCOMES = (
     "stopping",
     "unknown",
 )
-
-
-@attrs.frozen
-class Instruction:
-    """
-    What a poll is answered with: one scrape for the client to do.
-
-    @ivar request: the scrape, as the scraper wrote it.
-    @ivar spelling: the name as this client polled it.
-    @ivar remaining: the seconds left until the proxy gives the scrape up.
-    """
-
-    id: bytes
-    request: Request
-    spelling: str
-    remaining: float
 
 
 @attrs.frozen
@@ -114,20 +100,22 @@ class _Scrape:
     @ivar instance: whose line that is, or was.
     @ivar confirmed: whether a client has it in hand.
     @ivar doubtful: whether a poll of the name was lost since it was handed.
+    @ivar delivery: the answer, once it has begun to come.
     """
 
     id: bytes
     order: int
-    request: Request
+    request: Asked
     registration: Registration[_Scrape]
     arrived: float
     deadline: float
-    answer: Deferred[Response]
+    answer: Deferred[Delivery]
     handed: dict[tuple[Hashable, bytes | None], float] = attrs.Factory(dict)
     line: Hashable | None = None
     instance: Instance | None = None
     confirmed: bool = False
     doubtful: bool = False
+    delivery: Delivery | None = None
     expiry: IDelayedCall | None = None
     receipt: IDelayedCall | None = None
 
@@ -215,14 +203,15 @@ class Coordinator:
 
     # The scraper's side.
 
-    def scrape(self, name: str, request: Request, budget: float) -> Deferred[Response]:
+    def scrape(self, name: str, request: Asked, budget: float) -> Deferred[Delivery]:
         """
         Have a request done by the client of a name.
 
         @param name: the name, normalised.
         @param budget: the seconds after which an answer is of no use.
-        @return: fires with the target's answer; fails with L{ScrapeFailed},
-            L{Full} or L{Stopping}. Cancel it when the scraper hangs up.
+        @return: fires with the target's answer when that begins; fails with
+            L{ScrapeFailed}, L{Full} or L{Stopping}. Cancel it when the scraper
+            hangs up.
         """
         now = self.clock.seconds()
         registration = self._registrations.get(name)
@@ -269,6 +258,10 @@ class Coordinator:
         name = scrape.registration.name
         seen = scrape.registration.seen(now)
         error: ScrapeFailed
+        if scrape.delivery is not None:
+            self._finish(scrape, "broken")
+            scrape.delivery.giveUp()
+            return
         if scrape.handed:
             word, error = "not_answered", NotAnswered(name, now - scrape.arrived)
         elif seen is None:
@@ -278,7 +271,7 @@ class Coordinator:
         self._finish(scrape, word, Failure(error))
 
     def _finish(
-        self, scrape: _Scrape, word: str, result: Response | Failure | None = None
+        self, scrape: _Scrape, word: str, result: Delivery | Failure | None = None
     ) -> None:
         """
         Forget a scrape, so that nothing refers to it any more, and give the
@@ -509,7 +502,7 @@ class Coordinator:
 
     # Answers.
 
-    def expected(self, id: bytes) -> Request:
+    def expected(self, id: bytes) -> Asked:
         """
         The request that an answer with this id belongs to.
 
@@ -519,20 +512,39 @@ class Coordinator:
 
     def _expected(self, id: bytes) -> _Scrape:
         scrape = self._scrapes.get(id)
-        if scrape is None or not scrape.handed:
+        if scrape is None or not scrape.handed or scrape.delivery is not None:
             raise UnknownScrape(id)
         return scrape
 
-    def push(self, id: bytes, response: Response) -> None:
+    def push(self, id: bytes, delivery: Delivery) -> None:
         """
-        Answer a scrape.
+        Answer a scrape. If the answer is not whole yet, one of L{delivered},
+        L{breakOff} and L{abandon} has to follow, unless the delivery is told to
+        L{give up<Delivery.giveUp>}.
 
         @raise UnknownScrape: if nobody waits for it.
         """
         scrape = self._expected(id)
         if scrape.line is not None:
             self._confirm(scrape)
-        self._finish(scrape, "answered", response)
+        if delivery.whole:
+            self._finish(scrape, "answered", delivery)
+        else:
+            self._dequeue(scrape)
+            scrape.delivery = delivery
+            scrape.answer.callback(delivery)
+
+    def delivered(self, id: bytes) -> None:
+        """
+        An answer that began has come whole.
+        """
+        self._finish(self._scrapes[id], "answered")
+
+    def abandon(self, id: bytes) -> None:
+        """
+        The scraper hung up before its answer was whole.
+        """
+        self._finish(self._scrapes[id], "cancelled")
 
     def breakOff(self, id: bytes, reason: str | None, detail: str) -> None:
         """
@@ -540,6 +552,10 @@ class Coordinator:
 
         @raise UnknownScrape: if nobody waits for it.
         """
+        scrape = self._scrapes.get(id)
+        if scrape is not None and scrape.delivery is not None:
+            self._finish(scrape, "broken")
+            return
         scrape = self._expected(id)
         error = BrokenAnswer(scrape.registration.name, reason, detail)
         self._finish(scrape, "broken", Failure(error))

@@ -4,11 +4,18 @@ What the proxy measures, under the names of the reference where it has one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from twisted.internet.interfaces import IReactorTime
 
 from pushprox.metrics import Ledger
 from pushprox.proxy.coordinator import OUTCOMES, Coordinator
+from pushprox.proxy.resources import isScrape
+from pushprox.request import Request
 from pushprox.site import Site
+
+#: The paths whose requests are counted; others are anybody's invention.
+_COUNTED = {
+    path.encode("ascii"): path for path in ("/poll", "/push", "/clients", "/metrics")
+}
 
 
 class Measures:
@@ -16,7 +23,8 @@ class Measures:
     The proxy's metrics.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, clock: IReactorTime, ledger: Ledger) -> None:
+        self._clock = clock
         self._ledger = ledger
         self._ended = ledger.tally(
             "pushprox_proxy_scrapes", "Scrapes by how they ended.", "outcome"
@@ -34,6 +42,8 @@ class Measures:
         self._requests = ledger.tally(
             "pushprox_http_requests", "Number of http api requests.", "code", "path"
         )
+        for path in _COUNTED.values():
+            self._requests.add("200", path, by=0)
         self._times = ledger.spread(
             "pushprox_http_duration_seconds", "Time taken by path.", "path"
         )
@@ -66,23 +76,18 @@ class Measures:
         """
         self._carried.add(by=size)
 
-    def proxied(self, status: int, seconds: float) -> None:
+    def requestEnded(self, request: Request, status: int) -> None:
         """
-        A scraper was answered.
+        A request was answered with this status, or its other side hung up.
         """
-        self._proxied.add(str(status))
-
-    def requests(self, path: str) -> Callable[[int, float], None]:
-        """
-        @return: counts the requests for one path.
-        """
-        self._requests.add("200", path, by=0)
-
-        def count(status: int, seconds: float) -> None:
-            self._requests.add(str(status), path)
-            self._times.add(seconds, path)
-
-        return count
+        code = str(status)
+        if isScrape(request):
+            self._proxied.add(code)
+            return
+        path = _COUNTED.get(request.path)
+        if path is not None:
+            self._requests.add(code, path)
+            self._times.add(self._clock.seconds() - request.began, path)
 
     def watch(self, coordinator: Coordinator, site: Site) -> None:
         """

@@ -106,7 +106,10 @@ class Registration(Generic[_ScrapeT]):
         """
         Whether a poll is parked.
         """
-        return any(instance.parked for instance in self.instances.values())
+        for instance in self.instances.values():  # noqa: SIM110 (hot)
+            if instance.parked:
+                return True
+        return False
 
     @property
     def contested(self) -> bool:
@@ -122,10 +125,11 @@ class Registration(Generic[_ScrapeT]):
         """
         if self.connected:
             return 0.0
-        times = [instance.lastSeen for instance in self.instances.values()]
-        if self.lastSeen is not None:
-            times.append(self.lastSeen)
-        return now - max(times) if times else None
+        latest = self.lastSeen
+        for instance in self.instances.values():
+            if latest is None or instance.lastSeen > latest:
+                latest = instance.lastSeen
+        return None if latest is None else now - latest
 
     # Instances come and go.
 

@@ -1,6 +1,6 @@
 """
-The proxy's resource tree: which door or page a request is for, the pages
-themselves, and the counting of requests.
+The proxy's resource tree: which door or page a request is for, and the pages
+themselves.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from twisted.web.static import Data
@@ -19,16 +18,15 @@ from twisted.web.static import Data
 from pushprox import __version__
 from pushprox.metrics import MetricsResource
 from pushprox.proxy.coordinator import Coordinator
-from pushprox.proxy.doors import PollDoor, PushDoor, ScrapeDoor, Timeouts, writeText
-from pushprox.proxy.measures import Measures
+from pushprox.proxy.doors import writeText
+from pushprox.proxy.poll import PollDoor
+from pushprox.proxy.push import PushDoor
+from pushprox.proxy.scrape import ScrapeDoor, Timeouts
 
 #: A proxy that just started does not know its clients yet, and a list without
 #: them would make Prometheus drop their targets. Clients of the reference are
 #: back after at most 7.5 s.
 SETTLING = 10.0
-
-#: The status that is counted where the other side hung up before the reply.
-HUNG_UP = 499
 
 
 class ClientsResource(Resource):
@@ -144,10 +142,17 @@ LANDING_PAGE = f"""\
 NOT_HERE = Refusal(404, "Not Found", "404 page not found")
 
 
+def isScrape(request: Request) -> bool:
+    """
+    @return: whether this is a request in absolute form, or a CONNECT (RFC 9112
+        section 3.2).
+    """
+    return not request.uri.startswith(b"/") or request.method == b"CONNECT"
+
+
 class Root(Resource):
     """
-    What is asked for: a scrape, if the request is in absolute form or a CONNECT
-    (RFC 9112 section 3.2), else one of the proxy's own pages.
+    What is asked for: a scrape, or else one of the proxy's own pages.
     """
 
     def __init__(self, scrapes: IResource, pages: dict[bytes, IResource]) -> None:
@@ -163,48 +168,9 @@ class Root(Resource):
         Decide by the form of the request's target, before any path is looked at.
         """
         request.postpath = []
-        if not request.uri.startswith(b"/") or request.method == b"CONNECT":
+        if isScrape(request):
             return self._scrapes
         return self._pages.get(request.path, NOT_HERE)
-
-
-class Counted(Resource):
-    """
-    Another resource, whose requests are counted and timed.
-    """
-
-    isLeaf = True
-
-    def __init__(
-        self,
-        inner: IResource,
-        clock: IReactorTime,
-        count: Callable[[int, float], None],
-    ) -> None:
-        """
-        @param count: called with the status of each reply and the seconds from
-            the request to its end.
-        """
-        super().__init__()
-        self._inner = inner
-        self._clock = clock
-        self._count = count
-
-    def render(self, request: Request) -> bytes | int:
-        """
-        Let the resource inside do the work.
-        """
-        began = self._clock.seconds()
-
-        def finished(_: None) -> None:
-            self._count(request.code, self._clock.seconds() - began)
-
-        def hungUp(_: Failure) -> None:
-            self._count(HUNG_UP, self._clock.seconds() - began)
-
-        request.notifyFinish().addCallbacks(finished, hungUp)
-        reply: bytes | int = self._inner.render(request)
-        return reply
 
 
 def makeRoot(
@@ -212,29 +178,26 @@ def makeRoot(
     timeouts: Timeouts,
     nameLimit: int,
     registry: CollectorRegistry,
-    measures: Measures,
+    bytesCarried: Callable[[int], None],
     clock: IReactorTime,
 ) -> Root:
     """
     The whole tree.
     """
 
-    def counted(path: str, inner: IResource) -> Counted:
-        return Counted(inner, clock, measures.requests(path))
-
     def readiness() -> tuple[int, str]:
         if coordinator.stopping:
             return 503, "PushProx proxy is stopping."
         return 200, "PushProx proxy is ready."
 
-    scrapes = ScrapeDoor(coordinator, timeouts, nameLimit, measures.carried)
+    scrapes = ScrapeDoor(coordinator, timeouts, nameLimit, bytesCarried)
     pages: dict[bytes, IResource] = {
         b"/": Data(LANDING_PAGE, "text/html; charset=utf-8"),
-        b"/poll": counted("/poll", PollDoor(coordinator, nameLimit)),
-        b"/push": counted("/push", PushDoor(coordinator)),
-        b"/clients": counted("/clients", ClientsResource(coordinator, clock)),
-        b"/metrics": counted("/metrics", MetricsResource(registry)),
+        b"/poll": PollDoor(coordinator, nameLimit),
+        b"/push": PushDoor(coordinator),
+        b"/clients": ClientsResource(coordinator, clock),
+        b"/metrics": MetricsResource(registry),
         b"/-/healthy": Text(lambda: (200, "PushProx proxy is healthy.")),
         b"/-/ready": Text(readiness),
     }
-    return Root(Counted(scrapes, clock, measures.proxied), pages)
+    return Root(scrapes, pages)

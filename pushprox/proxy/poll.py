@@ -1,0 +1,117 @@
+"""
+C{POST /poll}: a client asks for work, and waits until there is some.
+"""
+
+from __future__ import annotations
+
+import re
+
+from twisted.internet.defer import CancelledError
+from twisted.python.failure import Failure
+
+from pushprox.names import canonicalName, nameFromText
+from pushprox.proxy.coordinator import Coordinator
+from pushprox.proxy.doors import Door, Refused, bodyOf
+from pushprox.proxy.instruction import Instruction
+from pushprox.proxy.refusals import Superseded
+from pushprox.proxy.registration import Poll
+from pushprox.request import Request
+
+_WAIT = re.compile(rb"(?:.*,)?\s*wait\s*=\s*([0-9]{1,6})\s*(?:[,;].*)?", re.IGNORECASE)
+
+_TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
+
+
+class PollDoor(Door):
+    """
+    Where clients poll.
+    """
+
+    methods = (b"POST",)
+
+    def __init__(self, coordinator: Coordinator, nameLimit: int) -> None:
+        """
+        @param nameLimit: bytes of a client's name.
+        """
+        super().__init__()
+        self._coordinator = coordinator
+        self._nameLimit = nameLimit
+        limit = b"%d" % coordinator.rules.pollsPerInstance
+        self._maxPolls = (b"Pushprox-Max-Polls", limit)
+
+    def open(self, request: Request) -> None:
+        """
+        Park the poll; its reply is a whole request for the client to do.
+        """
+        try:
+            poll = self._read(request)
+            waiting = self._coordinator.poll(poll)
+        except Exception:
+            request.setHeader(*self._maxPolls)
+            raise
+        request.whenLost = waiting.cancel
+        waiting.addCallback(self._answered, request, poll.wait)
+        waiting.addErrback(self._failed, request)
+
+    def _read(self, request: Request) -> Poll:
+        """
+        @return: what the client says.
+        @raise Refused: if it says no name.
+        """
+        given = request.head.named
+        try:
+            spelling = nameFromText(bodyOf(request), self._nameLimit)
+        except ValueError as error:
+            raise Refused(400, "Bad Request", str(error)) from None
+        preference = _WAIT.fullmatch(given.get(b"prefer", b""))
+        instance = given.get(b"pushprox-instance")
+        taken = given.get(b"pushprox-taken", b"")
+        return Poll(
+            name=canonicalName(spelling),
+            spelling=spelling,
+            line=request.channel,
+            instance=instance[:64] if instance else None,
+            taken=listedIds(taken) if instance else None,
+            wait=max(1.0, float(preference[1])) if preference else None,
+        )
+
+    def _answered(
+        self, instruction: Instruction | None, request: Request, wait: float | None
+    ) -> None:
+        """
+        Give the client a scrape, or the word that there is none.
+        """
+        fields = [*request.site.signature, self._maxPolls]
+        if wait is not None:
+            fields.append((b"Preference-Applied", b"wait=%d" % wait))
+        if instruction is None:
+            request.reply(204, b"No Content", fields)
+            return
+        body = instruction.toBytes()
+        fields += (_TEXT, (b"Content-Length", b"%d" % len(body)))
+        request.reply(200, b"OK", fields, body)
+
+    def _failed(self, failure: Failure, request: Request) -> None:
+        """
+        Tell the client why its poll cannot be parked any more.
+        """
+        if failure.check(CancelledError):
+            return  # nobody is there to be told
+        request.setHeader(*self._maxPolls)
+        if failure.check(Superseded):
+            # To the letter what the reference says; its logs are searched for.
+            failure = Failure(
+                Refused(
+                    408,
+                    "Request Timeout",
+                    "Error WaitForScrapeInstruction: request is expired",
+                )
+            )
+        self.refuse(request, failure)
+
+
+def listedIds(value: bytes) -> frozenset[bytes]:
+    """
+    The ids in a C{Pushprox-Taken} header.
+    """
+    return frozenset([id.strip() for id in value.split(b",")])

@@ -1,0 +1,224 @@
+"""
+The scrape's door: a scraper's request in absolute form is done by a client, far
+away, and its answer handed on as it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.defer import CancelledError
+from twisted.python.failure import Failure
+
+from pushprox.deadlines import OFFSET, TIMEOUT_HEADER, lessMargin, timeoutFromHeader
+from pushprox.headers import HOP_BY_HOP, endToEnd
+from pushprox.names import TargetUrl, canonicalName, nameFromText
+from pushprox.proxy.coordinator import Coordinator
+from pushprox.proxy.delivery import Delivery
+from pushprox.proxy.doors import Door, Refused, bodyOf
+from pushprox.proxy.instruction import Asked
+from pushprox.proxy.refusals import (
+    BrokenAnswer,
+    NotAnswered,
+    NotTaken,
+    ScrapeFailed,
+    UnknownName,
+)
+from pushprox.request import Request
+
+_TIMEOUT = TIMEOUT_HEADER.lower()
+
+# What may not reach a client: what ended at the proxy, the scraper's credentials
+# for it among that; no Id, which would let a scraper choose whose answer it gets;
+# and not the time that it has, but what remains of that.
+_ENDING = HOP_BY_HOP | {b"id", b"expect", _TIMEOUT}
+
+# What the two programs say to each other and nobody else is to see. (A target
+# may be a proxy, too: its version is not this proxy's.)
+_OURS = frozenset(
+    [
+        b"id",
+        _TIMEOUT,
+        b"x-prometheus-scrape-timeout",
+        b"pushprox-version",
+    ]
+)
+
+#: A name that was not polled for so long is away; less is the pause between two
+#: polls. In seconds.
+AWAY = 1.0
+
+#: Bytes of a scrape's own body: it travels in the reply to a poll, whole.
+MAX_SCRAPE_BODY = 8 * 1024 * 1024
+
+
+@attrs.frozen
+class Timeouts:
+    """
+    How long a scrape may take, in seconds.
+
+    @ivar default: where the scraper does not say.
+    @ivar maximum: whatever the scraper says.
+    @ivar offset: how much earlier than the scraper the proxy gives up, so that
+        its reason arrives before the scraper hangs up.
+    """
+
+    default: float = 15.0
+    maximum: float = 300.0
+    offset: float = OFFSET
+
+    def budget(self, announced: bytes | None) -> float:
+        """
+        @param announced: the scraper's header.
+        @return: the seconds until an answer is due.
+        """
+        timeout = min(timeoutFromHeader(announced) or self.default, self.maximum)
+        return lessMargin(timeout, self.offset)
+
+
+def inSeconds(seconds: float) -> str:
+    """
+    A duration as a person reads it.
+    """
+    return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+class ScrapeDoor(Door):
+    """
+    A scraper's request in absolute form.
+    """
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        timeouts: Timeouts,
+        nameLimit: int,
+        bytesCarried: Callable[[int], None],
+    ) -> None:
+        """
+        @param nameLimit: bytes of a client's name.
+        @param bytesCarried: is told how many bytes a scraper was given.
+        """
+        super().__init__()
+        self._coordinator = coordinator
+        self._timeouts = timeouts
+        self._nameLimit = nameLimit
+        self._bytesCarried = bytesCarried
+
+    def open(self, request: Request) -> None:
+        """
+        Have the scrape done.
+        """
+        if request.method == b"CONNECT":
+            raise Refused(
+                501,
+                "CONNECT is not supported: scrape http with the parameter"
+                " _scheme=https",
+            )
+        body = bodyOf(request)
+        if len(body) > MAX_SCRAPE_BODY:
+            raise Refused(413, f"A scrape may have {MAX_SCRAPE_BODY} bytes of body")
+        try:
+            target = TargetUrl.fromBytes(request.uri)
+            if target.scheme not in ("http", "https"):
+                raise ValueError(f"expected http or https, got {target.scheme}")
+            text = target.host.encode("ascii")
+            name = canonicalName(nameFromText(text, self._nameLimit))
+        except ValueError as error:
+            raise Refused(400, "Bad Request", str(error)) from None
+        headers = endToEnd(tuple(request.fields), _ENDING)
+        scrape = Asked(request.method, target, headers, body)
+        budget = self._timeouts.budget(request.head.named.get(_TIMEOUT))
+        try:
+            answer = self._coordinator.scrape(name, scrape, budget)
+        except ScrapeFailed as error:
+            raise refusalOf(error, name, budget) from None
+        request.whenLost = answer.cancel
+        answer.addCallback(self._answered, request)
+        answer.addErrback(self._failed, request, name, budget)
+
+    def _answered(self, delivery: Delivery, request: Request) -> None:
+        """
+        Give the scraper the target's answer, or its beginning.
+        """
+        head = delivery.head
+        _, date, version = request.site.signature
+        fields = [version]
+        isDated = False
+        for field in head.headers:
+            name = field[0].lower()
+            if name not in _OURS:
+                fields.append(field)
+                isDated = isDated or name == b"date"
+        if not isDated:
+            # RFC 9110 section 6.6.1.
+            fields.insert(0, date)
+        length = head.length if request.method == b"HEAD" else delivery.length
+        if length is not None and head.status not in (204, 304):
+            fields.append((b"Content-Length", b"%d" % length))
+        self._bytesCarried(len(delivery.first))
+        if delivery.whole:
+            request.reply(head.status, head.reason, fields, delivery.first)
+        else:
+            delivery.receiver = _Onward(request, self._bytesCarried)
+            request.beginReply(
+                head.status, head.reason, fields, delivery.first, length is not None
+            )
+            request.registerProducer(delivery.source, True)
+
+    def _failed(
+        self, failure: Failure, request: Request, name: str, budget: float
+    ) -> None:
+        """
+        Tell the scraper why.
+        """
+        error = failure.value
+        if isinstance(error, CancelledError):
+            return  # nobody is there to be told
+        if isinstance(error, ScrapeFailed):
+            failure = Failure(refusalOf(error, name, budget))
+        self.refuse(request, failure)
+
+
+def refusalOf(error: ScrapeFailed, name: str, budget: float) -> Refused:
+    """
+    @param budget: the seconds that the scrape had.
+    @return: what the scraper is told, whose fault it is above all.
+    """
+    match error:
+        case UnknownName():
+            return Refused(503, f"No PushProx client named {name}")
+        case NotTaken() if error.silence >= AWAY:
+            return Refused(504, f"No poll from {name} for {inSeconds(error.silence)}")
+        case NotTaken():
+            return Refused(504, f"{name} took no scrape in {inSeconds(budget)}")
+        case NotAnswered():
+            return Refused(504, f"{name} did not answer in {inSeconds(error.waited)}")
+        case BrokenAnswer():
+            reason = error.reason or f"The answer of {name} broke off"
+            text = f"{name}: {error.reason or error.detail}"
+            return Refused(502, reason, text, breaks=True)
+    raise error  # pragma: no cover
+
+
+@attrs.frozen(eq=False)
+class _Onward:
+    """
+    A scraper that is given a body as it comes.
+    """
+
+    _request: Request
+    _bytesCarried: Callable[[int], None]
+
+    def bodyReceived(self, piece: bytes) -> None:
+        self._request.write(piece)
+        self._bytesCarried(len(piece))
+
+    def bodyEnded(self, piece: bytes) -> None:
+        self.bodyReceived(piece)
+        self._request.unregisterProducer()
+        self._request.finish()
+
+    def bodyBroke(self) -> None:
+        self._request.breakOff()
