@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.haproxy import haproxyVersion
 from benchmarks.programs import Cores, PushProx, Unmeasurable
 from benchmarks.scrape import scrape
-from benchmarks.setting import Setting
+from benchmarks.setting import FULL, QUICK, SMOKE, Setting
 
 MEASUREMENTS = {
     "scrape": scrape,
@@ -34,7 +34,21 @@ def arguments() -> argparse.Namespace:
         help="measure only this; may be given more than once: "
         + ", ".join(MEASUREMENTS),
     )
-    parser.add_argument("--quick", action="store_true", help="be content with less")
+    parser.add_argument(
+        "--quick",
+        action="store_const",
+        dest="effort",
+        const=QUICK,
+        default=FULL,
+        help="be content with less: about a minute in all",
+    )
+    parser.add_argument(
+        "--smoke",
+        action="store_const",
+        dest="effort",
+        const=SMOKE,
+        help="only see that everything works: the numbers say nothing",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the numbers")
     parser.add_argument(
         "--tree", type=Path, default=Path.cwd(), help="measure the code of this tree"
@@ -55,7 +69,7 @@ def main() -> None:
     # So that what was started is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     cores = Cores.ofThisMachine()
-    setting = Setting(PushProx(given.python, given.tree), cores, given.quick)
+    setting = Setting(PushProx(given.python, given.tree), cores, given.effort)
     try:
         what = f"{setting.pushProx.versions()}, {haproxyVersion()}"
         # The load is this process.

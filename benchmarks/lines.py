@@ -124,10 +124,89 @@ class Loop:
         self._epoll.close()
 
 
-class Line:
+class Messages:
     """
-    One connection: messages go out, and come in. What comes in is for
-    subclasses; it is seen as it comes, and kept nowhere.
+    HTTP messages, requests or replies, as their bytes come. What they are for
+    is for subclasses; they are seen as they come, and kept nowhere.
+    """
+
+    _head = b""
+    _inBody = False
+    _isChunked = False
+    _remaining = 0
+
+    def feed(self, data: memoryview) -> None:
+        """
+        Take the next bytes.
+        """
+        while data:
+            if not self._inBody:
+                data = self._feedHead(data)
+            elif self._remaining:
+                piece = data[: self._remaining]
+                self._remaining -= len(piece)
+                self.bodyReceived(piece)
+                data = data[len(piece) :]
+                if not self._remaining and not self._isChunked:
+                    self._end()
+            else:
+                data = self._feedBetweenChunks(data)
+
+    def _feedHead(self, data: memoryview) -> memoryview:
+        before = len(self._head)
+        head = self._head = self._head + data[:65536].tobytes()
+        end = head.find(b"\r\n\r\n", max(0, before - 3))
+        if end < 0:
+            return data[65536:]
+        self._head = b""
+        head = head[: end + 4]
+        length = _LENGTH.search(head)
+        self._isChunked = length is None and _CHUNKED.search(head) is not None
+        self._remaining = 0 if length is None else int(length[1])
+        self._inBody = True
+        self.headReceived(head)
+        if not self._remaining and not self._isChunked:
+            self._end()
+        return data[end + 4 - before :]
+
+    def _feedBetweenChunks(self, data: memoryview) -> memoryview:
+        before = len(self._head)
+        text = self._head + data[:65536].tobytes()
+        last = _LAST_CHUNK.match(text)
+        between = last or _CHUNK_HEAD.match(text)
+        if between is None or (last is None and int(between[1], 16) == 0):
+            self._head = text
+            return data[65536:]
+        self._head = b""
+        if last is None:
+            self._remaining = int(between[1], 16)
+        else:
+            self._end()
+        return data[between.end() - before :]
+
+    def _end(self) -> None:
+        self._inBody = False
+        self.messageReceived()
+
+    def headReceived(self, head: bytes) -> None:
+        """
+        The head of a message has come, with the empty line after it.
+        """
+
+    def bodyReceived(self, piece: memoryview) -> None:
+        """
+        Some of its body has come, which is gone after this.
+        """
+
+    def messageReceived(self) -> None:
+        """
+        The message has ended.
+        """
+
+
+class Line(Messages):
+    """
+    One connection of the load: bytes go out, messages come in.
     """
 
     def __init__(self, loop: Loop, connection: socket.socket) -> None:
@@ -136,18 +215,7 @@ class Line:
         self._loop = loop
         self._socket = connection
         self._unsent: list[memoryview[int]] = []
-        self._head = b""
-        self._inBody = False
-        self._isChunked = False
-        self._remaining = 0
         loop.add(self)
-
-    @classmethod
-    def connect(cls, loop: Loop, port: int) -> socket.socket:
-        """
-        @return: a connection to a port of 127.0.0.1.
-        """
-        return socket.create_connection(("127.0.0.1", port), timeout=10)
 
     def fileno(self) -> int:
         """
@@ -220,73 +288,23 @@ class Line:
         """
         raise Unmeasurable(f"{self} was closed by the other side")
 
-    def feed(self, data: memoryview) -> None:
-        """
-        Take the next bytes of the stream.
-        """
-        while data:
-            if not self._inBody:
-                data = self._feedHead(data)
-            elif self._remaining:
-                piece = data[: self._remaining]
-                self._remaining -= len(piece)
-                self.bodyReceived(piece)
-                data = data[len(piece) :]
-                if not self._remaining and not self._isChunked:
-                    self._end()
-            else:
-                data = self._feedBetweenChunks(data)
 
-    def _feedHead(self, data: memoryview) -> memoryview:
-        before = len(self._head)
-        head = self._head = self._head + data[:65536].tobytes()
-        end = head.find(b"\r\n\r\n", max(0, before - 3))
-        if end < 0:
-            return data[65536:]
-        self._head = b""
-        head = head[: end + 4]
-        length = _LENGTH.search(head)
-        self._isChunked = length is None and _CHUNKED.search(head) is not None
-        self._remaining = 0 if length is None else int(length[1])
-        self._inBody = True
-        self.headReceived(head)
-        if not self._remaining and not self._isChunked:
-            self._end()
-        return data[end + 4 - before :]
-
-    def _feedBetweenChunks(self, data: memoryview) -> memoryview:
-        before = len(self._head)
-        text = self._head + data[:65536].tobytes()
-        last = _LAST_CHUNK.match(text)
-        between = last or _CHUNK_HEAD.match(text)
-        if between is None or (last is None and int(between[1], 16) == 0):
-            self._head = text
-            return data[65536:]
-        self._head = b""
-        if last is None:
-            self._remaining = int(between[1], 16)
-        else:
-            self._end()
-        return data[between.end() - before :]
-
-    def _end(self) -> None:
-        self._inBody = False
-        self.messageReceived()
-
-    def headReceived(self, head: bytes) -> None:
-        """
-        The head of a message has come, with the empty line after it.
-        """
-
-    def bodyReceived(self, piece: memoryview) -> None:
-        """
-        Some of its body has come, which is gone after this.
-        """
-
-    def messageReceived(self) -> None:
-        """
-        The message has ended.
-        """
+def connection(port: int, receiveBuffer: int = 0) -> socket.socket:
+    """
+    @param receiveBuffer: the most bytes that the kernel is to keep for us; 0
+        for as many as it likes.
+    @return: a connection to a port of 127.0.0.1.
+    """
+    made = socket.socket()
+    try:
+        if receiveBuffer:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receiveBuffer)
+        made.settimeout(10)
+        made.connect(("127.0.0.1", port))
+    except OSError as error:
+        made.close()
+        raise Unmeasurable(f"cannot connect to port {port}: {error}") from None
+    return made
 
 
 class Listener:

@@ -57,13 +57,6 @@ def spread(values: Sequence[float], form: str) -> str:
     return f"{middle} [{low}-{high}]"
 
 
-def middle(values: Sequence[float], form: str) -> str:
-    """
-    @return: the median.
-    """
-    return format(median(values), form)
-
-
 def bytesText(size: float) -> str:
     """
     @return: a size of a body.

@@ -1,8 +1,6 @@
 """
-The load on a proxy: plays Prometheus and the clients, all at once, with the
-very bytes that Prometheus 3.5 and the Go client send. And the same bodies by way
-of HAProxy, which forwards each as one plain request to an origin, played here
-as well.
+Who the load plays: Prometheus, the clients and their targets, with the very
+bytes that Prometheus 3.5 and the Go client send.
 """
 
 from __future__ import annotations
@@ -11,14 +9,13 @@ import random
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 
 import attrs
 
-from benchmarks.lines import Line, Listener, Loop, Piece
-from benchmarks.programs import Program, Unmeasurable
+from benchmarks.lines import Line, Loop, Messages, Piece, connection
+from benchmarks.programs import Unmeasurable
 
 #: Bytes of a body that tell whose it is; the rest is the same for all.
 _MARK = 16
@@ -82,6 +79,34 @@ class Body:
         if self.isChunked:
             return b"Transfer-Encoding: chunked\r\n"
         return b"Content-Length: %d\r\n" % self.size
+
+    def compare(self, target: bytes, piece: memoryview, position: int) -> int:
+        """
+        Compare a piece of what came with what was sent.
+
+        @param position: where in the body it belongs.
+        @return: where the next piece belongs.
+        @raise Unmeasurable: if it is something else.
+        """
+        end = position + len(piece)
+        mark = self.mark(target)
+        if position < len(mark):
+            marked = piece[: len(mark) - position]
+            if not mark.startswith(marked, position):
+                raise Unmeasurable("a body came from another target")
+            position += len(marked)
+            piece = piece[len(marked) :]
+        if not bodyOf(self.size).startswith(piece, position):
+            raise Unmeasurable("a body is not the one that was sent")
+        return end
+
+    def seeWhole(self, position: int) -> None:
+        """
+        @param position: where a body ended.
+        @raise Unmeasurable: if that is not where it ends.
+        """
+        if position != self.size:
+            raise Unmeasurable(f"a body of {self.size} bytes came with {position}")
 
     def pieces(self, target: bytes) -> list[Piece]:
         """
@@ -147,12 +172,12 @@ class Scraper(Reply):
         @param scraped: is told how long it took, in seconds, when a whole body
             has come.
         """
-        super().__init__(loop, self.connect(loop, port))
+        super().__init__(loop, connection(port))
         where = b"http://" + target + b":9100" if isAbsolute else b""
         host = b"Host: " + target + b":9100\r\n"
         self._request = b"GET " + where + b"/metrics HTTP/1.1\r\n" + host + _PROMETHEUS
-        self._mark = body.mark(target)
-        self._body = bodyOf(body.size)
+        self._target = target
+        self._body = body
         self._scraped = scraped
         self._position = 0
         self._began = 0.0
@@ -169,26 +194,14 @@ class Scraper(Reply):
         """
         Compare it with what was sent.
         """
-        position = self._position
-        self._position += len(piece)
-        if position < len(self._mark):
-            marked = piece[: len(self._mark) - position]
-            if not self._mark.startswith(marked, position):
-                raise Unmeasurable("a body came from another target")
-            position += len(marked)
-            piece = piece[len(marked) :]
-        if not self._body.startswith(piece, position):
-            raise Unmeasurable("a body is not the one that was sent")
+        self._position = self._body.compare(self._target, piece, self._position)
 
     def messageReceived(self) -> None:
         """
         See that the body is whole.
         """
         took = time.perf_counter() - self._began
-        if self._position != len(self._body):
-            raise Unmeasurable(
-                f"a body of {len(self._body)} bytes came with {self._position}"
-            )
+        self._body.seeWhole(self._position)
         self._scraped(self, took)
 
 
@@ -203,7 +216,7 @@ class Poll(Reply):
         """
         @param scrape: is called with the id of each scrape.
         """
-        super().__init__(loop, self.connect(loop, port))
+        super().__init__(loop, connection(port))
         length = b"Content-Length: %d\r\n" % len(name)
         more = b"Content-Type: \r\nAccept-Encoding: gzip\r\n\r\n"
         self._request = _head(b"/poll", port) + length + more + name
@@ -235,7 +248,7 @@ class Push(Reply):
     """
 
     def __init__(self, loop: Loop, port: int, target: bytes, body: Body) -> None:
-        super().__init__(loop, self.connect(loop, port))
+        super().__init__(loop, connection(port))
         self._start = _head(b"/push", port) + b"Content-Length: "
         self._between = (
             b"\r\nAccept-Encoding: gzip\r\n\r\nHTTP/1.1 200 OK\r\n"
@@ -282,14 +295,14 @@ class Origin(Line):
     A plain target, seen from within one connection to it.
     """
 
-    def __init__(self, loop: Loop, connection: socket.socket, body: Body) -> None:
-        super().__init__(loop, connection)
+    def __init__(self, loop: Loop, made: socket.socket, body: Body) -> None:
+        super().__init__(loop, made)
         self._body = body
         self._answer = b"HTTP/1.1 200 OK\r\n" + body.framing + CONTENT + b"\r\n"
 
     def headReceived(self, head: bytes) -> None:
         """
-        Answer.
+        Answer, and keep the connection.
         """
         host = re.search(rb"\r\nhost:[ \t]*([^:\r]+)", head, re.IGNORECASE)
         if host is None:
@@ -302,139 +315,129 @@ class Origin(Line):
         """
 
 
-@attrs.frozen
-class Run:
+class Pushed(Messages):
     """
-    What a number of scrapes came to.
+    What a client says that its target said.
 
-    @ivar scrapes: how many there were.
-    @ivar cpu: CPU that the program took for each, in seconds.
-    @ivar elapsed: seconds from the first one's start to the last one's end.
-    @ivar share: how much of a core the program took meanwhile.
-    @ivar loadShare: how much of a core the load took. A load that takes much
-        less than the whole waits for the program, not the other way round.
-    @ivar latencies: seconds, in the order in which the scrapes ended.
+    @ivar scrape: the id of the scrape that it answers.
     """
 
-    scrapes: int
-    cpu: float
-    elapsed: float
-    share: float
-    loadShare: float
-    latencies: list[float] = attrs.field(repr=False)
+    scrape = b""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._position = 0
+        self._isWhole = False
+
+    def headReceived(self, head: bytes) -> None:
+        """
+        Look at the status, and at what it answers.
+        """
+        found = _ID.search(head)
+        if head[9:12] != b"200" or found is None:
+            raise Unmeasurable(f"the client pushed {head.decode('latin-1')!r}")
+        self.scrape = found[1]
+
+    def bodyReceived(self, piece: memoryview) -> None:
+        """
+        Compare it with what was sent.
+        """
+        self._position = self._body.compare(b"localhost", piece, self._position)
+
+    def messageReceived(self) -> None:
+        """
+        It has an end.
+        """
+        self._isWhole = True
+
+    def seeWhole(self) -> None:
+        """
+        @raise Unmeasurable: if something is missing.
+        """
+        if not self._isWhole:
+            raise Unmeasurable("a client pushed an answer that breaks off")
+        self._body.seeWhole(self._position)
 
 
-class Load:
+class ProxySide(Line):
     """
-    Scrapers that scrape without a pause, so many at once.
+    A proxy of ours, seen from within one connection of a client called
+    localhost.
+
+    @ivar isOpen: whether the client is still there.
     """
 
-    def __init__(self, loop: Loop, program: Program) -> None:
-        """
-        @param program: whose CPU is read.
-        """
-        self._loop = loop
-        self._program = program
-        self._scrapers: list[Scraper] = []
-        self._latencies: list[float] = []
-        self._toStart = 0
+    isOpen = True
 
-    def connect(self, port: int, atOnce: int, body: Body, isAbsolute: bool) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        made: socket.socket,
+        body: Body,
+        polled: Callable[[ProxySide], None],
+        pushed: Callable[[bytes], None],
+    ) -> None:
         """
-        Connect the scrapers.
+        @param polled: is told of each poll; L{assign} is to follow.
+        @param pushed: is told the id of each scrape that is answered.
         """
-        for number in range(atOnce):
-            target = b"target-%d" % number
-            self._scrapers.append(
-                Scraper(self._loop, port, target, body, isAbsolute, self._scraped)
-            )
+        super().__init__(loop, made)
+        self._body = body
+        self._polled = polled
+        self._pushed = pushed
+        self._push: Pushed | None = None
 
-    def _scraped(self, scraper: Scraper, took: float) -> None:
-        self._latencies.append(took)
-        if self._toStart:
-            self._toStart -= 1
-            scraper.scrape()
+    def headReceived(self, head: bytes) -> None:
+        """
+        Tell pushes from polls.
+        """
+        self._push = Pushed(self._body) if head.startswith(b"POST /push ") else None
 
-    def scrape(self, count: int) -> Run:
+    def bodyReceived(self, piece: memoryview) -> None:
         """
-        Do so many scrapes, from rest to rest: the program begins with nothing
-        to do, and is read when it has nothing left to do. Whatever a scrape
-        costs is counted, also what comes after its end.
+        Read what is pushed.
         """
-        program = self._program
-        program.untilIdle()
-        latencies: list[float] = []
-        self._latencies = latencies
-        spent, spentHere, began = program.cpu, time.process_time(), time.perf_counter()
-        self._toStart = max(0, count - len(self._scrapers))
-        for scraper in self._scrapers[:count]:
-            scraper.scrape()
-        self._loop.run(lambda: len(latencies) >= count, f"{count} scrapes")
-        elapsed = time.perf_counter() - began
-        spentHere = time.process_time() - spentHere
-        share = (program.cpu - spent) / elapsed
-        # Pushes are still to be replied to, and polls to be parked.
-        rest = time.monotonic() + 0.05
-        self._loop.run(lambda: time.monotonic() > rest, "replies")
-        program.untilIdle()
-        return Run(
-            scrapes=count,
-            cpu=(program.cpu - spent) / count,
-            elapsed=elapsed,
-            share=share,
-            loadShare=spentHere / elapsed,
-            latencies=latencies,
+        if self._push is not None:
+            self._push.feed(piece)
+
+    def messageReceived(self) -> None:
+        """
+        Reply to a push; keep a poll.
+        """
+        if self._push is None:
+            self._polled(self)
+        else:
+            self._push.seeWhole()
+            self.send(_REPLY, b"Content-Length: 0\r\n\r\n")
+            self._pushed(self._push.scrape)
+
+    def assign(self, scrape: bytes, port: int) -> None:
+        """
+        Answer a poll.
+
+        @param scrape: the id of the scrape.
+        @param port: where the target is.
+        """
+        host = b"localhost:%d" % port
+        request = (b"GET http://%b/metrics HTTP/1.1\r\nHost: %b\r\nId: %b\r\n%b") % (
+            host,
+            host,
+            scrape,
+            _PROMETHEUS,
         )
+        self.send(_REPLY, b"Content-Length: %d\r\n\r\n" % len(request), request)
 
-    def calibrate(self, seconds: float) -> int:
+    def hungUp(self) -> None:
         """
-        @return: how many scrapes take about so long; twice as many as there are
-            scrapers, at least, or a run would be all start and end.
+        The client needs this connection no more.
         """
-        count = 2 * len(self._scrapers)
-        while (run := self.scrape(count)).elapsed < seconds / 4:
-            count *= 2
-        return max(2 * len(self._scrapers), round(count * seconds / run.elapsed))
+        self.isOpen = False
 
 
-@contextmanager
-def throughProxy(
-    program: Program, port: int, atOnce: int, body: Body
-) -> Iterator[Load]:
-    """
-    A load of scrapes by way of a proxy of ours, with a client for each target.
-
-    @param port: where the proxy listens.
-    """
-    loop = Loop()
-    try:
-        for number in range(atOnce):
-            name = b"target-%d" % number
-            Poll(loop, port, name, Push(loop, port, name, body).push)
-        load = Load(loop, program)
-        load.connect(port, atOnce, body, isAbsolute=True)
-        # Polls that are not parked yet would be missing.
-        program.untilIdle()
-        yield load
-    finally:
-        loop.close()
-
-
-@contextmanager
-def throughHAProxy(
-    program: Program, port: int, origin: int, atOnce: int, body: Body
-) -> Iterator[Load]:
-    """
-    A load of plain requests by way of HAProxy.
-
-    @param port: where it listens.
-    @param origin: where it forwards to.
-    """
-    loop = Loop()
-    try:
-        Listener(loop, origin, lambda connection: Origin(loop, connection, body))
-        load = Load(loop, program)
-        load.connect(port, atOnce, body, isAbsolute=False)
-        yield load
-    finally:
-        loop.close()
+_REPLY = (
+    b"HTTP/1.1 200 OK\r\n"
+    b"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\n"
+    b"Pushprox-Version: 0\r\n"
+    b"Pushprox-Max-Polls: 16\r\n"
+)
