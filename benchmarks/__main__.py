@@ -11,13 +11,19 @@ import signal
 import sys
 from pathlib import Path
 
+from benchmarks.clientcost import clientCost
+from benchmarks.handshake import handshake
 from benchmarks.haproxy import haproxyVersion
+from benchmarks.parked import parked
 from benchmarks.programs import Cores, PushProx, Unmeasurable
 from benchmarks.scrape import scrape
 from benchmarks.setting import FULL, QUICK, SMOKE, Setting
 
 MEASUREMENTS = {
     "scrape": scrape,
+    "client": clientCost,
+    "handshake": handshake,
+    "parked": parked,
 }
 
 

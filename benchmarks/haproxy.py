@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,8 +25,9 @@ defaults
     timeout server 60s
     http-reuse always
 frontend scrapers
-    bind 127.0.0.1:{port}{tls}
+    {binds}
     {rule}
+    default_backend origin
 backend origin
     server origin 127.0.0.1:{origin}
 """
@@ -54,31 +55,33 @@ def haproxyVersion() -> str:
 
 @contextmanager
 def haproxy(
-    origin: int, core: int | None, certificate: Path | None = None
-) -> Iterator[tuple[Program, int]]:
+    core: int, origin: int | None = None, certificates: Sequence[Path] = ()
+) -> Iterator[tuple[Program, list[int]]]:
     """
     Run HAProxy, bound to a core.
 
-    @param origin: the port of 127.0.0.1 that it forwards to; 0 to answer
+    @param origin: the port of 127.0.0.1 that it forwards to; else it answers
         everything by itself with a short 200.
-    @param certificate: key and certificate in one file, to listen with TLS.
-    @return: its process, and the port it listens on.
+    @param certificates: to listen with, in a file each, with the key.
+    @return: its process, and the ports it listens on: in plain, and with each of
+        the certificates.
     """
-    port = freePort()
+    ports = [freePort() for _ in range(1 + len(certificates))]
+    binds = [f"bind 127.0.0.1:{ports[0]}"]
+    for port, certificate in zip(ports[1:], certificates, strict=True):
+        binds.append(f"bind 127.0.0.1:{port} ssl crt {certificate}")
+    rule = "http-request return status 200 content-type text/plain string ok"
     with TemporaryDirectory() as folder:
         configuration = Path(folder, "haproxy.cfg")
         configuration.write_text(
             _CONFIGURATION.format(
-                port=port,
-                tls=f" ssl crt {certificate}" if certificate else "",
-                rule="default_backend origin"
-                if origin
-                else "http-request return status 200 content-type text/plain string ok",
-                origin=origin or 1,
+                binds="\n    ".join(binds),
+                rule="" if origin else rule,
+                origin=origin or freePort(),
             )
         )
         # -db: in the foreground, as one process.
         command = [findHAProxy(), "-db", "-f", str(configuration)]
         with Program("HAProxy", command, core=core) as program:
-            program.listening(port)
-            yield program, port
+            program.listening(ports[-1])
+            yield program, ports

@@ -205,6 +205,15 @@ class Scraper(Reply):
         self._scraped(self, took)
 
 
+def pollRequest(port: int, name: bytes) -> bytes:
+    """
+    @return: a client's poll.
+    """
+    length = b"Content-Length: %d\r\n" % len(name)
+    more = b"Content-Type: \r\nAccept-Encoding: gzip\r\n\r\n"
+    return _head(b"/poll", port) + length + more + name
+
+
 class Poll(Reply):
     """
     Where a client polls. It polls again as soon as a scrape has come.
@@ -217,9 +226,7 @@ class Poll(Reply):
         @param scrape: is called with the id of each scrape.
         """
         super().__init__(loop, connection(port))
-        length = b"Content-Length: %d\r\n" % len(name)
-        more = b"Content-Type: \r\nAccept-Encoding: gzip\r\n\r\n"
-        self._request = _head(b"/poll", port) + length + more + name
+        self._request = pollRequest(port, name)
         self._scrape = scrape
         self._instruction = b""
         self.send(self._request)

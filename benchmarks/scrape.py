@@ -32,7 +32,7 @@ def compareProxy(
     address = f"--web.listen-address=127.0.0.1:{port}"
     with (
         setting.pushProx.proxy(address, core=core) as ours,
-        haproxy(origin, core) as (theirs, theirPort),
+        haproxy(core, origin) as (theirs, [theirPort]),
     ):
         ours.listening(port)
         kinds: dict[str, Callable[[], AbstractContextManager[Load]]] = {
