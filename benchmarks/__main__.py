@@ -7,92 +7,134 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from benchmarks.bigbodies import bigBodies
 from benchmarks.clientcost import clientCost
 from benchmarks.handshake import handshake
 from benchmarks.haproxy import haproxyVersion
+from benchmarks.ours import PushProx
 from benchmarks.parked import parked
-from benchmarks.programs import Cores, PushProx, Unmeasurable
+from benchmarks.plot import newFigure, plot
+from benchmarks.programs import Cores, Unmeasurable
+from benchmarks.rest import rest
 from benchmarks.scrape import scrape
 from benchmarks.setting import FULL, QUICK, SMOKE, Setting
+from benchmarks.table import Section
 
-MEASUREMENTS = {
+MEASUREMENTS: dict[str, Callable[[Setting], list[Section]]] = {
     "scrape": scrape,
     "client": clientCost,
     "handshake": handshake,
     "parked": parked,
+    "bodies": bigBodies,
+    "rest": rest,
 }
+
+#: Seconds after which to give up, whatever is going on.
+_LIMIT = 1200
 
 
 def arguments() -> argparse.Namespace:
     """
     @return: what the command line says.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure what PushProx costs, beside HAProxy in the same run.",
+    )
     parser.add_argument(
         "--only",
         action="append",
         choices=MEASUREMENTS,
         metavar="NAME",
-        help="measure only this; may be given more than once: "
-        + ", ".join(MEASUREMENTS),
+        help=f"measure only this, of {', '.join(MEASUREMENTS)}; may be given more"
+        " than once",
     )
-    parser.add_argument(
-        "--quick",
-        action="store_const",
-        dest="effort",
-        const=QUICK,
-        default=FULL,
-        help="be content with less: about a minute in all",
+    efforts = parser.add_mutually_exclusive_group()
+    efforts.add_argument(
+        "--quick", action="store_true", help="a first look, in about a minute"
     )
-    parser.add_argument(
+    efforts.add_argument(
         "--smoke",
-        action="store_const",
-        dest="effort",
-        const=SMOKE,
+        action="store_true",
         help="only see that everything works: the numbers say nothing",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the numbers")
     parser.add_argument(
-        "--tree", type=Path, default=Path.cwd(), help="measure the code of this tree"
+        "--json", type=Path, metavar="FILE", help="write all the numbers"
     )
     parser.add_argument(
-        "--python", default=sys.executable, help="run the programs with this Python"
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw CPU over the size of bodies, as SVG or PNG: two minutes more",
+    )
+    parser.add_argument(
+        "--tree",
+        type=Path,
+        default=Path.cwd(),
+        metavar="DIR",
+        help="measure what is in this directory, in place of this one",
+    )
+    parser.add_argument(
+        "--python",
+        default=sys.executable,
+        metavar="FILE",
+        help="run the programs with this Python",
     )
     return parser.parse_args()
 
 
+def measure(given: argparse.Namespace) -> None:
+    """
+    Measure, and print the table part by part.
+
+    @raise Unmeasurable: if that is not possible.
+    """
+    effort = SMOKE if given.smoke else QUICK if given.quick else FULL
+    cores = Cores.ofThisMachine()
+    setting = Setting(PushProx(given.python, given.tree), cores, effort)
+    figure = newFigure() if given.plot else None
+    what = (
+        f"{setting.pushProx.versions()}, {haproxyVersion()},"
+        f" Linux {platform.release()} on {os.cpu_count()} cores"
+    )
+    print(what, flush=True)
+    # The load is this process; what it measures is bound to another core.
+    os.sched_setaffinity(0, {cores.load})
+    numbers: dict[str, Any] = {"what": what}
+    for name in given.only or MEASUREMENTS:
+        for section in MEASUREMENTS[name](setting):
+            print("", *section.lines(), sep="\n", flush=True)
+            numbers[section.title] = section.raw
+    if given.plot:
+        plot(setting, figure, given.plot)
+    if given.json:
+        given.json.write_text(json.dumps(numbers, indent=1))
+
+
+def _giveUp(number: int, _: object) -> None:
+    # By way of the contexts that end what was started.
+    raise SystemExit(f"benchmarks: ended by {signal.Signals(number).name}")
+
+
 def main() -> None:
     """
-    Measure, and print the table.
-
-    @raise SystemExit: with one line, if that is not possible.
+    @raise SystemExit: with one line, if there is nothing to measure.
     """
     given = arguments()
-    # So that what was started is ended.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
-    cores = Cores.ofThisMachine()
-    setting = Setting(PushProx(given.python, given.tree), cores, given.effort)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, _giveUp)
+    signal.alarm(_LIMIT)
     try:
-        what = f"{setting.pushProx.versions()}, {haproxyVersion()}"
-        # The load is this process.
-        os.sched_setaffinity(0, {cores.load})
-        sections = [
-            section
-            for name in given.only or MEASUREMENTS
-            for section in MEASUREMENTS[name](setting)
-        ]
+        measure(given)
     except Unmeasurable as error:
         raise SystemExit(f"benchmarks: {error}") from None
-    print(what)
-    for section in sections:
-        print("", *section.lines(), sep="\n")
-    if given.json:
-        numbers = {section.title: section.raw for section in sections}
-        given.json.write_text(json.dumps({"what": what, **numbers}, indent=1))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,10 @@ def makeCertificate(kind: str, folder: Path) -> Certificate:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    made = Certificate(*(folder / f"{part}.pem" for part in ("key", "cert", "both")))
+    start = kind.replace(" ", "-")
+    made = Certificate(
+        *(folder / f"{start}-{part}.pem" for part in ("key", "cert", "both"))
+    )
     made.key.write_bytes(keyText)
     made.certificate.write_bytes(certificate)
     made.both.write_bytes(certificate + keyText)

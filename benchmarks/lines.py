@@ -101,7 +101,7 @@ class Loop:
         gc.disable()
         try:
             while not isDone():
-                events = poll(0.05)
+                events = poll(0.01)
                 if not events and time.monotonic() > latest:
                     raise Unmeasurable(f"waited {within:g} s in vain for {what}")
                 for number, event in events:
@@ -114,6 +114,13 @@ class Loop:
                         one.readable()
         finally:
             gc.enable()
+
+    def runFor(self, seconds: float) -> None:
+        """
+        Serve for a while.
+        """
+        latest = time.monotonic() + seconds
+        self.run(lambda: time.monotonic() >= latest, "the end of a pause")
 
     def close(self) -> None:
         """

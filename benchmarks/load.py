@@ -91,8 +91,7 @@ class Load:
         spentHere = time.process_time() - spentHere
         share = (program.cpu - spent) / elapsed
         # Pushes are still to be replied to, and polls to be parked.
-        rest = time.monotonic() + 0.05
-        self._loop.run(lambda: time.monotonic() > rest, "replies")
+        self._loop.runFor(0.05)
         program.untilIdle()
         return Run(
             scrapes=count,

@@ -6,7 +6,6 @@ poll, and the rush after a restart.
 from __future__ import annotations
 
 import time
-import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +14,7 @@ import attrs
 from benchmarks.certificates import KINDS, makeCertificate
 from benchmarks.crowd import Waiters, allowFiles, clientContext
 from benchmarks.lines import Loop
+from benchmarks.ours import connectedClients
 from benchmarks.peers import pollRequest
 from benchmarks.programs import Program, Unmeasurable, freePort
 from benchmarks.setting import Setting
@@ -135,9 +135,5 @@ def _untilParked(
     """
     loop.run(lambda: waiters.waiting == count, f"{count} parked polls")
     proxy.untilIdle()
-    url = f"http://127.0.0.1:{port}/metrics"
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(url, timeout=10) as reply:
-        text = reply.read().decode()
-    if f"\npushprox_proxy_connected_clients {count}.0\n" not in text:
+    if connectedClients(port) != count:
         raise Unmeasurable(f"not all of {count} polls are parked")

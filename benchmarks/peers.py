@@ -30,7 +30,7 @@ _PROMETHEUS = (
     b"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
     b"text/plain;version=0.0.4;q=0.3,*/*;q=0.2\r\n"
     b"Accept-Encoding: gzip\r\n"
-    b"X-Prometheus-Scrape-Timeout-Seconds: 60\r\n"
+    b"X-Prometheus-Scrape-Timeout-Seconds: 300\r\n"
     b"\r\n"
 )
 _GO = b"User-Agent: Go-http-client/1.1\r\n"
@@ -152,6 +152,16 @@ class Reply(Line):
             raise Unmeasurable(f"{self} got {head.decode('latin-1')!r}")
 
 
+def scrapeRequest(host: bytes, path: bytes, isAbsolute: bool = True) -> bytes:
+    """
+    @param isAbsolute: whether it goes to a proxy.
+    @return: a scrape, as Prometheus asks for it.
+    """
+    where = b"http://" + host if isAbsolute else b""
+    start = b"GET " + where + path + b" HTTP/1.1\r\nHost: " + host + b"\r\n"
+    return start + _PROMETHEUS
+
+
 class Scraper(Reply):
     """
     Prometheus with one target. It scrapes when told to, and looks at every byte.
@@ -173,9 +183,8 @@ class Scraper(Reply):
             has come.
         """
         super().__init__(loop, connection(port))
-        where = b"http://" + target + b":9100" if isAbsolute else b""
-        host = b"Host: " + target + b":9100\r\n"
-        self._request = b"GET " + where + b"/metrics HTTP/1.1\r\n" + host + _PROMETHEUS
+        host = target + b":9100"
+        self._request = scrapeRequest(host, b"/metrics", isAbsolute)
         self._target = target
         self._body = body
         self._scraped = scraped
@@ -289,7 +298,7 @@ class Push(Reply):
             self.push(self._ids.pop(0))
 
 
-_AFTER_ID = b"\r\nX-Prometheus-Scrape-Timeout: 59.400000\r\n\r\n"
+_AFTER_ID = b"\r\nX-Prometheus-Scrape-Timeout: 299.400000\r\n\r\n"
 
 
 def _head(path: bytes, port: int) -> bytes:

@@ -12,7 +12,6 @@ import os
 import random
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -265,55 +264,3 @@ class Program:
 
 
 _allCores = os.sched_getaffinity(0)
-
-
-@attrs.frozen
-class PushProx:
-    """
-    Which PushProx is measured, and with what Python. It is the one that this
-    Python finds from the directory, as with C{python -m}: the tree's, if it is
-    one, else the one that is installed.
-    """
-
-    python: str = sys.executable
-    tree: Path = attrs.field(factory=Path.cwd)
-
-    def proxy(self, *flags: str, core: int | None = None) -> Program:
-        """
-        @return: C{pushprox-proxy}, not yet started.
-        """
-        return self._program("proxy", flags, core)
-
-    def client(self, *flags: str, core: int | None = None) -> Program:
-        """
-        @return: C{pushprox-client}, not yet started.
-        """
-        return self._program("client", flags, core)
-
-    def _program(self, name: str, flags: tuple[str, ...], core: int | None) -> Program:
-        # The very words of the console script, which may be another tree's.
-        script = f"from pushprox.scripts import {name}; {name}()"
-        return Program(
-            f"pushprox-{name}", [self.python, "-c", script, *flags], self.tree, core
-        )
-
-    def versions(self) -> str:
-        """
-        @return: what is measured, for a person.
-        @raise Unmeasurable: if there is no PushProx.
-        """
-        script = (
-            "import platform, pushprox, twisted; print(f'PushProx"
-            " {pushprox.__version__}, Twisted {twisted.__version__},"
-            " Python {platform.python_version()}')"
-        )
-        asked = subprocess.run(
-            [self.python, "-c", script],
-            cwd=self.tree,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if asked.returncode:
-            raise Unmeasurable(f"no PushProx for {self.python}: {asked.stderr}")
-        return asked.stdout.strip()

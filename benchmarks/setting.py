@@ -9,7 +9,8 @@ import time
 
 import attrs
 
-from benchmarks.programs import Cores, PushProx
+from benchmarks.ours import PushProx
+from benchmarks.programs import Cores
 
 
 @attrs.frozen
