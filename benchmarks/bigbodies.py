@@ -12,12 +12,14 @@ from pathlib import Path
 import attrs
 
 from benchmarks.exporter import BLOCK
-from benchmarks.lines import Loop, connection
+from benchmarks.lines import connection
+from benchmarks.loop import Loop
 from benchmarks.ours import pair
-from benchmarks.peers import Reply, scrapeRequest
+from benchmarks.peers import Reply
 from benchmarks.programs import Program, Unmeasurable, freePort
 from benchmarks.setting import Setting
 from benchmarks.table import Section, bytesText
+from benchmarks.wire import scrapeRequest
 
 #: Scrapers.
 READERS = 8

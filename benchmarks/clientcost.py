@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
+from benchmarks.body import Body
 from benchmarks.comparison import Comparison, compare
 from benchmarks.haproxy import haproxy
-from benchmarks.lines import Loop
 from benchmarks.load import Assignments, Load, throughHAProxy
-from benchmarks.peers import Body
+from benchmarks.loop import Loop
 from benchmarks.programs import freePort
 from benchmarks.setting import Setting
 from benchmarks.table import Section

@@ -13,7 +13,7 @@ import ssl
 from collections import deque
 from collections.abc import Iterable
 
-from benchmarks.lines import Loop
+from benchmarks.loop import Loop
 from benchmarks.programs import Unmeasurable
 
 #: Files that are open beside the callers.

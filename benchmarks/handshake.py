@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.certificates import KINDS, makeCertificate
 from benchmarks.crowd import Visitors, clientContext
 from benchmarks.haproxy import haproxy
-from benchmarks.lines import Loop
+from benchmarks.loop import Loop
 from benchmarks.programs import Program, freePort
 from benchmarks.setting import Setting
 from benchmarks.table import Section, spread

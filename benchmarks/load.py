@@ -12,8 +12,11 @@ from contextlib import contextmanager
 
 import attrs
 
-from benchmarks.lines import Listener, Loop
-from benchmarks.peers import Body, Origin, Poll, ProxySide, Push, Scraper
+from benchmarks.backends import Origin, ProxySide
+from benchmarks.body import Body
+from benchmarks.lines import Listener
+from benchmarks.loop import Loop
+from benchmarks.peers import Poll, Push, Scraper
 from benchmarks.programs import Program, freePort
 
 

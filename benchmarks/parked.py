@@ -13,12 +13,12 @@ import attrs
 
 from benchmarks.certificates import KINDS, makeCertificate
 from benchmarks.crowd import Waiters, allowFiles, clientContext
-from benchmarks.lines import Loop
+from benchmarks.loop import Loop
 from benchmarks.ours import connectedClients
-from benchmarks.peers import pollRequest
 from benchmarks.programs import Program, Unmeasurable, freePort
 from benchmarks.setting import Setting
 from benchmarks.table import Section
+from benchmarks.wire import pollRequest
 
 #: Polls that are parked before memory is looked at, so that what a proxy sets up
 #: once is not counted.

@@ -16,8 +16,9 @@ from benchmarks.setting import Setting
 from benchmarks.table import bytesText
 
 #: Sizes of bodies, in bytes.
-SIZES = tuple(factor * 10**power for power in (3, 4, 5, 6) for factor in (1, 2, 5)) + (
-    8_000_000,
+SIZES = (
+    *(digit * 10**zeros for zeros in (3, 4, 5) for digit in (1, 2, 5)),
+    *(1_000_000, 2_000_000, 4_000_000, 8_000_000),
 )
 
 #: More is not needed for a point.
@@ -76,9 +77,11 @@ def _draw(figure: Any, comparisons: list[Comparison]) -> None:
     axes.set_yscale("log")
     axes.set_xticks([1e3, 1e4, 1e5, 1e6, 8e6])
     axes.set_xticklabels(map(bytesText, (1e3, 1e4, 1e5, 1e6, 8e6)))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("size of the body")
     axes.set_ylabel("CPU of the proxy, in microseconds")
-    axes.set_title("CPU of one scrape: medians, and from least to most", fontsize=10)
+    atOnce = comparisons[0].atOnce
+    axes.set_title(f"{atOnce} at once; medians, least and most", fontsize=10)
     axes.grid(which="major", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper left")

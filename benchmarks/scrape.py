@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from statistics import median
 
+from benchmarks.body import Body
 from benchmarks.comparison import Comparison, compare
 from benchmarks.haproxy import haproxy
 from benchmarks.load import Load, throughHAProxy, throughProxy
-from benchmarks.peers import Body
 from benchmarks.programs import freePort
 from benchmarks.setting import Setting
 from benchmarks.table import Section, spread
