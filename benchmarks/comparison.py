@@ -86,7 +86,7 @@ def compare(
     for _ in range(setting.effort.pairs):
         for kind, through in kinds.items():
             with through() as load:
-                load.scrape(2 * atOnce)
+                load.scrape(atOnce)
                 runs[kind].append(load.scrape(counts[kind]))
     comparison = Comparison(size, atOnce, runs)
     ours = next(iter(kinds))

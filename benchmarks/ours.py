@@ -56,15 +56,18 @@ class PushProx:
             " {pushprox.__version__}, Twisted {twisted.__version__},"
             " Python {platform.python_version()}')"
         )
-        asked = subprocess.run(
-            [self.python, "-c", script],
-            cwd=self.tree,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if asked.returncode:
-            raise Unmeasurable(f"no PushProx for {self.python}: {asked.stderr}")
+        try:
+            asked = subprocess.run(
+                [self.python, "-c", script],
+                cwd=self.tree,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        except (OSError, subprocess.CalledProcessError) as error:
+            said = getattr(error, "stderr", None) or str(error)
+            last = said.strip().splitlines()[-1]
+            raise Unmeasurable(f"no PushProx for {self.python}: {last}") from None
         return asked.stdout.strip()
 
 

@@ -15,7 +15,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -120,9 +119,12 @@ class Program:
             proxies least of all.
         """
         self.name = name
-        self._command = command
+        # Both become the next word: nothing outlives this process, whatever
+        # ends it, and all threads are bound from the start.
+        cores = _allCores if core is None else {core}
+        bound = ["taskset", "--cpu-list", ",".join(map(str, cores))]
+        self._command = ["setpriv", "--pdeathsig=KILL", *bound, *command]
         self._directory = directory
-        self._cores = _allCores if core is None else {core}
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
@@ -143,10 +145,6 @@ class Program:
         except OSError as error:
             self._output.close()
             raise Unmeasurable(f"cannot start {self.name}: {error}") from None
-        # Threads that it starts from now on are bound as well. It has none
-        # yet: it has hardly begun.
-        with suppress(ProcessLookupError):
-            os.sched_setaffinity(self.pid, self._cores)
         return self
 
     def __exit__(
