@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from benchmarks.loop import Loop
 from benchmarks.programs import Unmeasurable
@@ -138,10 +138,7 @@ class Line(Messages):
         if self._unsent:
             self._unsent += [memoryview(piece) for piece in pieces]
             return
-        try:
-            sent = self._socket.sendmsg(pieces)
-        except BlockingIOError:
-            sent = 0
+        sent = self._sent(pieces)
         if sent < sum(map(len, pieces)):
             self._unsent = [memoryview(piece) for piece in pieces]
             self._forget(sent)
@@ -151,12 +148,21 @@ class Line(Messages):
         """
         Send more.
         """
-        try:
-            self._forget(self._socket.sendmsg(self._unsent))
-        except BlockingIOError:
-            return
+        self._forget(self._sent(self._unsent))
         if not self._unsent:
             self._loop.watch(self)
+
+    def _sent(self, pieces: Sequence[Piece]) -> int:
+        """
+        @return: how many bytes of these have been sent.
+        """
+        try:
+            return self._socket.sendmsg(pieces)
+        except BlockingIOError:
+            return 0
+        except ConnectionError:
+            # Whoever has gone is missed on reading.
+            return sum(map(len, pieces))
 
     def _forget(self, sent: int) -> None:
         unsent = self._unsent

@@ -153,8 +153,13 @@ class Program:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.kill()
-        self._output.close()
+        try:
+            # What broke may be that it has ended.
+            if isinstance(error, Unmeasurable):
+                self.check()
+        finally:
+            self.kill()
+            self._output.close()
 
     def kill(self) -> None:
         """
