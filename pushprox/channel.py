@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from pushprox.site import Site
 
 
+# The fields of a line that reads no head; one list for all.
+_NONE: Fields = []
+
+
 @attrs.frozen
 class Limits:
     """
@@ -110,7 +114,7 @@ class Line(Protocol):
         self._headDue = 0.0
         self._backlog = 0
         self._url = b""
-        self._fields: Fields = []
+        self._fields = _NONE
         self._receiving: Request | None = None
         self._answering: Request | None = None
         self._waiting: deque[Request] | None = None
@@ -306,6 +310,8 @@ class Line(Protocol):
             head,
             parser.should_keep_alive() and method != b"CONNECT" and not self._closing,
         )
+        self._url = b""
+        self._fields = _NONE
         self._receiving = request
         if self._answering is None:
             self._answering = request

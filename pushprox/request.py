@@ -286,6 +286,14 @@ class Request(server.Request):
         if self.whole and not self.finished:
             reader.bodyEnded()
 
+    def forget(self) -> None:
+        """
+        Let go of what came: of the fields and the body. For who has read them
+        and now waits long, as thousands do.
+        """
+        del self.fields, self.head, self.content
+        del self.prepath, self.postpath, self.sitepath
+
     def pauseProducing(self) -> None:
         """
         Let no more of the body come for now.

@@ -49,6 +49,7 @@ class PollDoor(Door):
         except Exception:
             request.setHeader(*self._maxPolls)
             raise
+        request.forget()
         request.whenLost = waiting.cancel
         waiting.addCallback(self._answered, request, poll.wait)
         waiting.addErrback(self._failed, request)
