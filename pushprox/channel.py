@@ -21,6 +21,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
+from pushprox.headers import joinFields
 from pushprox.heads import BadHead, Fields, readHead
 from pushprox.request import Request
 from pushprox.sockets import send, watchForDeadPeer
@@ -65,16 +66,6 @@ class _Refused(Exception):
     """
 
 
-def headBytes(
-    version: bytes, status: int, reason: bytes, fields: Iterable[tuple[bytes, bytes]]
-) -> bytes:
-    """
-    The head of a reply, but for the line that ends it.
-    """
-    lines = [b"%b: %b\r\n" % field for field in fields]
-    return b"%b %d %b\r\n%b" % (version, status, reason, b"".join(lines))
-
-
 class Line(Protocol):
     """
     One connection.
@@ -88,6 +79,8 @@ class Line(Protocol):
     @ivar _headSize: bytes that came since that piece.
     @ivar _headDue: when a head has to be whole.
     @ivar _receiving: the request whose body comes.
+    @ivar _received: bytes of that body that came from the parser.
+    @ivar _unparsed: bytes of it that are still to come, past the parser.
     @ivar _answering: the request that is being answered.
     @ivar _waiting: those that were pipelined behind it.
     @ivar _backlog: the bytes that came meanwhile.
@@ -116,6 +109,8 @@ class Line(Protocol):
         self._url = b""
         self._fields = _NONE
         self._receiving: Request | None = None
+        self._received = 0
+        self._unparsed = 0
         self._answering: Request | None = None
         self._waiting: deque[Request] | None = None
         self._fault: tuple[int, bytes] | None = None
@@ -227,6 +222,9 @@ class Line(Protocol):
                 self.transport.abortConnection()
         self._isReading = True
         while data and not self._ending and self._farewell is None:
+            if self._unparsed:
+                data = self._passOn(data)
+                continue
             parser = self._parser
             if parser is None:
                 parser = self._parser = HttpRequestParser(self)
@@ -243,7 +241,10 @@ class Line(Protocol):
             except HttpParserError:
                 self._refuse(*(self._fault or (400, b"Bad Request")))
                 break
-            isUnder = self._inHead or self._receiving is not None
+            receiving = self._receiving
+            if receiving is not None and receiving.reader is not None:
+                self._leaveOutParser(receiving)
+            isUnder = self._inHead or receiving is not None
             if isUnder and self._headSize > self.site.limits.headSize:
                 self._refuse(431, b"Request Header Fields Too Large")
                 break
@@ -252,6 +253,31 @@ class Line(Protocol):
         if self._receiving is None and not self._inHead:
             self._parser = None
         self._await()
+
+    def _leaveOutParser(self, request: Request) -> None:
+        """
+        The rest of a body whose size is known needs no parser, which would copy
+        it.
+        """
+        size = request.head.size
+        if size is not None:
+            self._unparsed = size - self._received
+            self._parser = None
+
+    def _passOn(self, data: bytes) -> bytes:
+        """
+        Hand on the next piece of a body.
+
+        @return: what follows the body.
+        """
+        request = self._receiving
+        assert request is not None
+        piece = data[: self._unparsed]
+        self._unparsed -= len(piece)
+        request.bodyReceived(piece, None)
+        if not self._unparsed:
+            self.on_message_complete()
+        return data[len(piece) :]
 
     # What the parser calls.
 
@@ -313,6 +339,7 @@ class Line(Protocol):
         self._url = b""
         self._fields = _NONE
         self._receiving = request
+        self._received = 0
         if self._answering is None:
             self._answering = request
             request.ask()
@@ -340,6 +367,7 @@ class Line(Protocol):
         request = self._receiving
         assert request is not None
         self._headSize = 0  # what is neither head nor body is a trailer
+        self._received += len(data)
         limit = self.site.limits.bodySize
         if request.bodyReceived(data, limit):
             self._stop(413, b"Content Too Large")
@@ -366,6 +394,7 @@ class Line(Protocol):
         Say what is wrong when it is this request's turn, and end.
         """
         offender, self._receiving, self._parser = self._receiving, None, None
+        self._unparsed = 0
         self._inHead = False
         if self._ending:
             return  # the last word was said
@@ -389,13 +418,11 @@ class Line(Protocol):
         self._ending = True
         self._allow(self.site.limits.linger)
         body = reason + b"\n"
-        fields = [
-            *self.site.signature,
-            (b"Content-Type", b"text/plain; charset=utf-8"),
-            (b"Content-Length", b"%d" % len(body)),
-        ]
-        head = headBytes(b"HTTP/1.1", status, reason, fields)
-        self.transport.write(head + b"Connection: close\r\n\r\n" + body)
+        self.transport.write(
+            b"HTTP/1.1 %d %b\r\n%bContent-Type: text/plain; charset=utf-8\r\n"
+            b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
+            % (status, reason, self.site.signature, len(body), body)
+        )
         if status == 413:
             # Whoever is still sending would lose the reply to a reset, if we
             # closed now: they close, or are overdue.
@@ -433,13 +460,13 @@ class Line(Protocol):
         request: Request,
         status: int,
         reason: bytes,
-        fields: Iterable[tuple[bytes, bytes]],
+        lines: bytes,
         body: bytes = b"",
     ) -> None:
         """
         Write the head of a reply, and a first piece of its body with it.
 
-        @param fields: names and values that hold no line ends.
+        @param lines: of the head, each with its line end.
         """
         if not request.keepAlive:
             connection = b"Connection: close\r\n\r\n"
@@ -447,8 +474,8 @@ class Line(Protocol):
             connection = b"Connection: keep-alive\r\n\r\n"
         else:
             connection = b"\r\n"
-        head = headBytes(request.clientproto, status, reason, fields)
-        send(self.transport, head + connection + body)
+        head = (request.clientproto, status, reason, lines, connection, body)
+        send(self.transport, b"%b %d %b\r\n%b%b%b" % head)
 
     def writeHeaders(
         self, version: bytes, code: bytes, reason: bytes, headers: Headers
@@ -463,13 +490,13 @@ class Line(Protocol):
             request.keepAlive = False
         # A reason may come from anywhere.
         reason = reason.replace(b"\r", b" ").replace(b"\n", b" ")
-        fields = [
+        lines = joinFields(
             (name, value)
             for name, values in headers.getAllRawHeaders()
             for value in values
             if name != b"Connection"
-        ]
-        self.writeHead(request, int(code), reason, fields)
+        )
+        self.writeHead(request, int(code), reason, lines)
 
     def write(self, data: bytes) -> None:
         """

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ipaddress
 import platform
 import re
-import resource
 import signal
 import socket
 import sys
@@ -32,6 +31,7 @@ from twisted.python.util import padTo
 
 from pushprox import __version__
 from pushprox.logs import logObserver
+from pushprox.process import settleMemory
 
 #: Connections the kernel may hold before we accept them; Go asks for as many
 #: (net.core.somaxconn), Twisted for 50.
@@ -339,10 +339,12 @@ class Program(MultiService):
         self,
         options: Options,
         setSignal: Callable[[int, signal.Handlers], object] = signal.signal,
+        settle: Callable[[], None] = settleMemory,
     ) -> None:
         super().__init__()
         self._options = options
         self._setSignal = setSignal
+        self._settle = settle
 
     def setServiceParent(self, parent: Componentized | IServiceCollection) -> None:
         """
@@ -353,30 +355,25 @@ class Program(MultiService):
             parent.setComponent(ILogObserver, observer)
         super().setServiceParent(parent)
 
+    @property
+    def _ownsProcess(self) -> bool:
+        return self._options.parent is not None
+
+    def startService(self) -> None:
+        """
+        Start, and be at peace from then on.
+        """
+        super().startService()
+        if self._ownsProcess:
+            self._settle()
+
     def stopService(self) -> Deferred[object]:
         """
         Stop, which may take as long as the scrapes in flight. Who does not want
         to wait can end the program by a second signal.
         """
-        if self._options.parent is not None:
+        if self._ownsProcess:
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._setSignal(number, signal.SIG_DFL)
         stopped: Deferred[object] = super().stopService()
         return stopped
-
-
-def raiseFileLimit(
-    getLimit: Callable[[int], tuple[int, int]] = resource.getrlimit,
-    setLimit: Callable[[int, tuple[int, int]], None] = resource.setrlimit,
-) -> int:
-    """
-    Raise the soft limit of open files to the hard one, as Go does at start.
-
-    @return: how many files may be open now.
-    """
-    soft, hard = getLimit(resource.RLIMIT_NOFILE)
-    try:
-        setLimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):
-        return soft
-    return hard

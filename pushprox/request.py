@@ -9,7 +9,7 @@ that is read as it comes, and a reply whose head is written in one go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
@@ -115,7 +115,8 @@ class Request(server.Request):
         The reply's, as stock resources set them.
         """
         headers = Headers()
-        for name, value in self.site.signature:
+        for line in self.site.signature.splitlines():
+            name, _, value = line.partition(b": ")
             headers.setRawHeaders(name, [value])
         return headers
 
@@ -169,6 +170,20 @@ class Request(server.Request):
         return found
 
     @cached_property
+    def prepath(self) -> list[bytes]:  # type: ignore[override]
+        """
+        The parts of the path that led to a resource.
+        """
+        return []
+
+    @cached_property
+    def postpath(self) -> list[bytes]:  # type: ignore[override]
+        """
+        The parts of the path that are still before it.
+        """
+        return [unquote_to_bytes(part) for part in self.path[1:].split(b"/")]
+
+    @cached_property
     def _adapterCache(self) -> dict[str, object]:  # type: ignore[override]
         """
         What others attached to the request.
@@ -208,10 +223,6 @@ class Request(server.Request):
         if self.path == b"*":
             self._handleStar()
             return
-        self.prepath = []
-        self.postpath = self.path[1:].split(b"/")
-        if b"%" in self.path:
-            self.postpath = [unquote_to_bytes(part) for part in self.postpath]
         try:
             self.resource = self.site.getResourceFor(self)
             if _IEncodingResource.providedBy(self.resource):
@@ -292,7 +303,6 @@ class Request(server.Request):
         and now waits long, as thousands do.
         """
         del self.fields, self.head, self.content
-        del self.prepath, self.postpath, self.sitepath
 
     def pauseProducing(self) -> None:
         """
@@ -325,7 +335,7 @@ class Request(server.Request):
         self,
         status: int,
         reason: bytes,
-        fields: Iterable[tuple[bytes, bytes]],
+        lines: bytes,
         body: bytes = b"",
         isFramed: bool = True,
     ) -> None:
@@ -333,9 +343,9 @@ class Request(server.Request):
         Write the head of a reply, and a first piece of its body, in one go.
         L{write} writes more, L{finish} ends it.
 
-        @param fields: names and values that hold no line ends.
-        @param isFramed: whether C{fields} tells where the body ends. If not, it
-            goes in chunks, or to the end of the connection.
+        @param lines: of the head, each with its line end.
+        @param isFramed: whether they tell where the body ends. If not, it goes
+            in chunks, or to the end of the connection.
         """
         self.code = status
         self.code_message = reason
@@ -343,27 +353,26 @@ class Request(server.Request):
         if not isFramed:
             if self.clientproto == b"HTTP/1.1":
                 self.chunked = 1
-                fields = [*fields, (b"Transfer-Encoding", b"chunked")]
+                lines += b"Transfer-Encoding: chunked\r\n"
                 body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             else:
                 self.keepAlive = False
                 self.isFramed = False
-        self.channel.writeHead(self, status, reason, fields, body)
+        self.channel.writeHead(self, status, reason, lines, body)
 
     def reply(
         self,
         status: int,
         reason: bytes,
-        fields: Iterable[tuple[bytes, bytes]],
+        lines: bytes,
         body: bytes = b"",
     ) -> None:
         """
         Write a whole reply in one go.
 
-        @param fields: names and values that hold no line ends, the framing
-            among them.
+        @param lines: of the head, each with its line end, the framing among them.
         """
-        self.beginReply(status, reason, fields, body)
+        self.beginReply(status, reason, lines, body)
         if "notifications" in self.__dict__:
             self.finish()
             return

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from twisted.web import http, server
 from twisted.web.http import datetimeToString
-from twisted.web.resource import IResource, getChildForRequest
+from twisted.web.resource import IResource, Resource
 
 from pushprox import __version__
 from pushprox.channel import Limits, Line
@@ -21,9 +21,24 @@ from pushprox.request import Request
 
 _VERSION = __version__.encode("ascii")
 
+#: What both programs tell each other.
+VERSION_LINE = b"Pushprox-Version: %b\r\n" % _VERSION
+
 #: How often overdue lines are looked for, in seconds. One timer for all: a
 #: timer each would be set anew with every byte.
 SWEEP = 1.0
+
+
+class Crossroads(Resource):
+    """
+    A root that needs no path to be taken apart.
+    """
+
+    def choose(self, request: Request) -> IResource:
+        """
+        @return: who answers this request.
+        """
+        raise NotImplementedError  # pragma: no cover
 
 
 class Site(server.Site):
@@ -63,7 +78,7 @@ class Site(server.Site):
         self._closed: Deferred[None] | None = None
         self._sweep: IDelayedCall | None = None
         self._second = -1
-        self._signature: list[tuple[bytes, bytes]] = []
+        self._signature = b""
 
     def startFactory(self) -> None:
         """
@@ -83,28 +98,39 @@ class Site(server.Site):
         self.ended(request, request.code)
 
     @property
-    def signature(self) -> list[tuple[bytes, bytes]]:
+    def signature(self) -> bytes:
         """
-        The fields that every reply of ours has.
+        The lines of the head that every reply of ours has.
         """
         second = int(self.clock.seconds())
         if second != self._second:
             self._second = second
-            self._signature = [
-                (b"Server", b"pushprox/" + _VERSION),
-                (b"Date", datetimeToString(second)),
-                (b"Pushprox-Version", _VERSION),
-            ]
+            date = datetimeToString(second)
+            self._signature = b"Server: pushprox/%b\r\nDate: %b\r\n%b" % (
+                _VERSION,
+                date,
+                VERSION_LINE,
+            )
         return self._signature
 
     def getResourceFor(self, request: Any) -> IResource:
         """
-        Find who answers a request: as Twisted does it, but quicker.
+        Find who answers a request: by its whole target, if the root is one that
+        looks at that, else as Twisted does it.
         """
-        request.site = self
-        request.sitepath = list(request.prepath)
-        found: IResource = getChildForRequest(self.resource, request)
+        root = self.resource
+        if isinstance(root, Crossroads):
+            return root.choose(request)
+        found: IResource = super().getResourceFor(request)
         return found
+
+    @property
+    def dateLine(self) -> bytes:
+        """
+        The line of the head that tells the time.
+        """
+        signature = self.signature
+        return signature[signature.index(b"Date: ") : -len(VERSION_LINE)]
 
     # The lines.
 

@@ -4,11 +4,11 @@ Tests for L{pushprox.options}.
 
 from __future__ import annotations
 
-import resource
 import signal
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ from pushprox.options import (
     listenEndpoint,
     logParameters,
     oneOf,
-    raiseFileLimit,
     readableFile,
 )
 
@@ -565,13 +564,29 @@ class TwistdTests(SynchronousTestCase):
         program.setServiceParent(whole)
         self.assertEqual(list(whole), [program])
 
+    def test_settles(self) -> None:
+        """
+        A program settles in its process once it has started, if the process is
+        its own.
+        """
+        for options, times in ((self.twistd("-n")[1], 1), (SampleOptions(), 0)):
+            settled: list[int] = []
+            settle = partial(settled.append, 1)
+            program = Program(options, lambda *_: None, settle)
+            self.assertEqual(settled, [])
+            program.startService()
+            self.assertEqual(settled, [1] * times)
+            program.stopService()
+
     def test_secondSignal(self) -> None:
         """
         While a program stops, a second signal ends it at once, if the process
         is its own.
         """
         calls: list[tuple[int, object]] = []
-        program = Program(self.twistd("-n")[1], lambda *call: calls.append(call))
+        program = Program(
+            self.twistd("-n")[1], lambda *call: calls.append(call), lambda: None
+        )
         program.startService()
         self.assertEqual(calls, [])
         program.stopService()
@@ -584,30 +599,3 @@ class TwistdTests(SynchronousTestCase):
         program.startService()
         program.stopService()
         self.assertEqual(calls, [])
-
-
-class FileLimitTests(SynchronousTestCase):
-    """
-    Tests for L{raiseFileLimit}.
-    """
-
-    def test_raised(self) -> None:
-        """
-        The soft limit becomes the hard one.
-        """
-        calls: list[tuple[int, tuple[int, int]]] = []
-        limit = raiseFileLimit(
-            lambda what: (1024, 20000), lambda *call: calls.append(call)
-        )
-        self.assertEqual(limit, 20000)
-        self.assertEqual(calls, [(resource.RLIMIT_NOFILE, (20000, 20000))])
-
-    def test_refused(self) -> None:
-        """
-        Where that is not allowed, the program runs with what it has.
-        """
-
-        def refuse(what: int, limits: tuple[int, int]) -> None:
-            raise ValueError("not allowed to raise maximum limit")
-
-        self.assertEqual(raiseFileLimit(lambda what: (1024, 20000), refuse), 1024)

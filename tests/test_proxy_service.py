@@ -5,13 +5,14 @@ Tests for L{pushprox.proxy.service}.
 from __future__ import annotations
 
 import resource
+from itertools import islice
 
 from twisted.application.service import MultiService
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.scrape import Timeouts
-from pushprox.proxy.service import Options, makeScrapeId, makeService
+from pushprox.proxy.service import Options, makeService, scrapeIds
 from tests.internet import Internet
 from tests.rigs import heard
 
@@ -264,8 +265,8 @@ class MakeServiceTests(SynchronousTestCase):
         """
         Ids are as those of the reference, and never the same.
         """
-        ids = {makeScrapeId() for _ in range(100)}
-        self.assertEqual(len(ids), 100)
+        ids = set(islice(scrapeIds(), 1000))
+        self.assertEqual(len(ids), 1000)
         for id in ids:
             self.assertRegex(
                 id,

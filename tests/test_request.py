@@ -403,8 +403,8 @@ class StockTests(ChannelTestCase):
         for version in (b"1.1", b"1.0"):
             talker = self.talk(get(b"/later", version=version))
             request: Any = self.parking.parked.pop()
-            fields = [(b"X", b"1"), (b"Content-Length", b"4"), (b"X", b"2")]
-            request.beginReply(201, b"Made", fields, b"ab")
+            lines = b"X: 1\r\nContent-Length: 4\r\nX: 2\r\n"
+            request.beginReply(201, b"Made", lines, b"ab")
             request.write(b"cd")
             request.finish()
             self.net.settle()

@@ -43,9 +43,9 @@ from pushprox.options import (
     listenEndpoint,
     logParameters,
     naming,
-    raiseFileLimit,
     readableFile,
 )
+from pushprox.process import raiseFileLimit
 from pushprox.site import Site
 
 #: How long one attempt to connect may take, in seconds.

@@ -81,11 +81,10 @@ class Measures:
         A request was answered with this status, or its other side hung up.
         """
         code = str(status)
+        path = _COUNTED.get(request.path)
         if isScrape(request):
             self._proxied.add(code)
-            return
-        path = _COUNTED.get(request.path)
-        if path is not None:
+        elif path is not None:
             self._requests.add(code, path)
             self._times.add(self._clock.seconds() - request.began, path)
 

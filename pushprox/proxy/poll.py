@@ -19,7 +19,7 @@ from pushprox.request import Request
 
 _WAIT = re.compile(rb"(?:.*,)?\s*wait\s*=\s*([0-9]{1,6})\s*(?:[,;].*)?", re.IGNORECASE)
 
-_TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
+_TEXT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
 
 
 class PollDoor(Door):
@@ -36,8 +36,7 @@ class PollDoor(Door):
         super().__init__()
         self._coordinator = coordinator
         self._nameLimit = nameLimit
-        limit = b"%d" % coordinator.rules.pollsPerInstance
-        self._maxPolls = (b"Pushprox-Max-Polls", limit)
+        self._limit = b"%d" % coordinator.rules.pollsPerInstance
 
     def open(self, request: Request) -> None:
         """
@@ -47,7 +46,7 @@ class PollDoor(Door):
             poll = self._read(request)
             waiting = self._coordinator.poll(poll)
         except Exception:
-            request.setHeader(*self._maxPolls)
+            request.setHeader(b"Pushprox-Max-Polls", self._limit)
             raise
         request.forget()
         request.whenLost = waiting.cancel
@@ -82,15 +81,15 @@ class PollDoor(Door):
         """
         Give the client a scrape, or the word that there is none.
         """
-        fields = [*request.site.signature, self._maxPolls]
+        lines = b"%bPushprox-Max-Polls: %b\r\n" % (request.site.signature, self._limit)
         if wait is not None:
-            fields.append((b"Preference-Applied", b"wait=%d" % wait))
+            lines += b"Preference-Applied: wait=%d\r\n" % wait
         if instruction is None:
-            request.reply(204, b"No Content", fields)
+            request.reply(204, b"No Content", lines)
             return
         body = instruction.toBytes()
-        fields += (_TEXT, (b"Content-Length", b"%d" % len(body)))
-        request.reply(200, b"OK", fields, body)
+        lines += _TEXT % len(body)
+        request.reply(200, b"OK", lines, body)
 
     def _failed(self, failure: Failure, request: Request) -> None:
         """
@@ -98,7 +97,7 @@ class PollDoor(Door):
         """
         if failure.check(CancelledError):
             return  # nobody is there to be told
-        request.setHeader(*self._maxPolls)
+        request.setHeader(b"Pushprox-Max-Polls", self._limit)
         if failure.check(Superseded):
             # To the letter what the reference says; its logs are searched for.
             failure = Failure(

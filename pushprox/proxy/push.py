@@ -162,7 +162,7 @@ class _Push:
 
     def _thank(self) -> None:
         signature = self._request.site.signature
-        self._request.reply(200, b"OK", [*signature, (b"Content-Length", b"0")])
+        self._request.reply(200, b"OK", signature + b"Content-Length: 0\r\n")
 
     def _fail(self, error: MalformedMessage) -> None:
         """

@@ -22,6 +22,7 @@ from pushprox.proxy.doors import writeText
 from pushprox.proxy.poll import PollDoor
 from pushprox.proxy.push import PushDoor
 from pushprox.proxy.scrape import ScrapeDoor, Timeouts
+from pushprox.site import Crossroads
 
 #: A proxy that just started does not know its clients yet, and a list without
 #: them would make Prometheus drop their targets. Clients of the reference are
@@ -150,7 +151,7 @@ def isScrape(request: Request) -> bool:
     return not request.uri.startswith(b"/") or request.method == b"CONNECT"
 
 
-class Root(Resource):
+class Root(Crossroads):
     """
     What is asked for: a scrape, or else one of the proxy's own pages.
     """
@@ -163,11 +164,10 @@ class Root(Resource):
         self._scrapes = scrapes
         self._pages = pages
 
-    def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
+    def choose(self, request: Request) -> IResource:
         """
-        Decide by the form of the request's target, before any path is looked at.
+        Decide by the form of the request's target, before its path is looked at.
         """
-        request.postpath = []
         if isScrape(request):
             return self._scrapes
         return self._pages.get(request.path, NOT_HERE)

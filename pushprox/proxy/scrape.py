@@ -6,13 +6,14 @@ away, and its answer handed on as it comes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import attrs
 from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
 from pushprox.deadlines import OFFSET, TIMEOUT_HEADER, lessMargin, timeoutFromHeader
-from pushprox.headers import HOP_BY_HOP, endToEnd
+from pushprox.headers import HOP_BY_HOP, endToEnd, joinFields
 from pushprox.names import TargetUrl, canonicalName, nameFromText
 from pushprox.proxy.coordinator import Coordinator
 from pushprox.proxy.delivery import Delivery
@@ -26,6 +27,7 @@ from pushprox.proxy.refusals import (
     UnknownName,
 )
 from pushprox.request import Request
+from pushprox.site import VERSION_LINE
 
 _TIMEOUT = TIMEOUT_HEADER.lower()
 
@@ -48,6 +50,9 @@ _OURS = frozenset(
 #: A name that was not polled for so long is away; less is the pause between two
 #: polls. In seconds.
 AWAY = 1.0
+
+#: Bytes of a URL that is remembered with what it says.
+RECALLED_SIZE = 256
 
 #: Bytes of a scrape's own body: it travels in the reply to a poll, whole.
 MAX_SCRAPE_BODY = 8 * 1024 * 1024
@@ -82,6 +87,22 @@ def inSeconds(seconds: float) -> str:
     A duration as a person reads it.
     """
     return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def readTarget(url: bytes, nameLimit: int) -> tuple[TargetUrl, str]:
+    """
+    @return: what the URL of a scrape says, and whose it is: the name, normalised.
+    @raise ValueError: if it says nothing; tells why.
+    """
+    target = TargetUrl.fromBytes(url)
+    if target.scheme not in ("http", "https"):
+        raise ValueError(f"expected http or https, got {target.scheme}")
+    name = nameFromText(target.host.encode("ascii"), nameLimit)
+    return target, canonicalName(name)
+
+
+# The same targets are scraped again and again.
+_recall = lru_cache(maxsize=10_000)(readTarget)
 
 
 class ScrapeDoor(Door):
@@ -119,12 +140,9 @@ class ScrapeDoor(Door):
         body = bodyOf(request)
         if len(body) > MAX_SCRAPE_BODY:
             raise Refused(413, f"A scrape may have {MAX_SCRAPE_BODY} bytes of body")
+        read = _recall if len(request.uri) <= RECALLED_SIZE else readTarget
         try:
-            target = TargetUrl.fromBytes(request.uri)
-            if target.scheme not in ("http", "https"):
-                raise ValueError(f"expected http or https, got {target.scheme}")
-            text = target.host.encode("ascii")
-            name = canonicalName(nameFromText(text, self._nameLimit))
+            target, name = read(request.uri, self._nameLimit)
         except ValueError as error:
             raise Refused(400, "Bad Request", str(error)) from None
         headers = endToEnd(tuple(request.fields), _ENDING)
@@ -143,27 +161,27 @@ class ScrapeDoor(Door):
         Give the scraper the target's answer, or its beginning.
         """
         head = delivery.head
-        _, date, version = request.site.signature
-        fields = [version]
+        fields = []
         isDated = False
         for field in head.headers:
             name = field[0].lower()
             if name not in _OURS:
                 fields.append(field)
                 isDated = isDated or name == b"date"
+        lines = VERSION_LINE + joinFields(fields)
         if not isDated:
             # RFC 9110 section 6.6.1.
-            fields.insert(0, date)
+            lines = request.site.dateLine + lines
         length = head.length if request.method == b"HEAD" else delivery.length
         if length is not None and head.status not in (204, 304):
-            fields.append((b"Content-Length", b"%d" % length))
+            lines += b"Content-Length: %d\r\n" % length
         self._bytesCarried(len(delivery.first))
         if delivery.whole:
-            request.reply(head.status, head.reason, fields, delivery.first)
+            request.reply(head.status, head.reason, lines, delivery.first)
         else:
             delivery.receiver = _Onward(request, self._bytesCarried)
             request.beginReply(
-                head.status, head.reason, fields, delivery.first, length is not None
+                head.status, head.reason, lines, delivery.first, length is not None
             )
             request.registerProducer(delivery.source, True)
 

@@ -4,6 +4,7 @@ The proxy as a program: its flags, and the list of its parts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from os import urandom
 from typing import Any
 
@@ -21,8 +22,8 @@ from pushprox.options import (
     duration,
     listenEndpoint,
     logParameters,
-    raiseFileLimit,
 )
+from pushprox.process import raiseFileLimit
 from pushprox.proxy.coordinator import Coordinator, Rules
 from pushprox.proxy.measures import Measures
 from pushprox.proxy.resources import makeRoot
@@ -180,17 +181,19 @@ class Options(BaseOptions):
         )
 
 
-def makeScrapeId() -> bytes:
+def scrapeIds() -> Iterator[bytes]:
     """
-    An id as the reference makes them (RFC 9562 section 5.4), but quicker: 122
-    random bits, not to be guessed.
+    Ids as the reference makes them (RFC 9562 section 5.4): 122 random bits, not
+    to be guessed. The kernel is asked for many at a time.
     """
-    digits = urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return (
-        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}"
-        f"-{variant}{digits[17:20]}-{digits[20:]}"
-    ).encode("ascii")
+    while True:
+        digits = urandom(16 * 256).hex()
+        for at in range(0, len(digits), 32):
+            id = digits[at : at + 32]
+            variant = "89ab"[int(id[16], 16) & 3]
+            yield (
+                f"{id[:8]}-{id[8:12]}-4{id[13:16]}-{variant}{id[17:20]}-{id[20:]}"
+            ).encode("ascii")
 
 
 def makeProxy(
@@ -212,7 +215,8 @@ def makeProxy(
     """
     ledger = Ledger(registry, "proxy")
     measures = Measures(clock, ledger)
-    coordinator = Coordinator(clock, rules, makeScrapeId, measures.scrapeEnded)
+    makeId = scrapeIds().__next__
+    coordinator = Coordinator(clock, rules, makeId, measures.scrapeEnded)
     root = makeRoot(coordinator, timeouts, nameLimit, registry, measures.carried, clock)
     site = Site(
         root,
