@@ -24,11 +24,15 @@ from twisted.web.http_headers import Headers
 from pushprox.headers import joinFields
 from pushprox.heads import BadHead, Fields, readHead
 from pushprox.request import Request
-from pushprox.sockets import send, watchForDeadPeer
+from pushprox.sockets import readPieces, send, watchForDeadPeer
 
 if TYPE_CHECKING:
     from pushprox.site import Site
 
+
+#: Bytes of a large body to read at a time. Not more: what the slower side does
+#: not take is held.
+PIECE = 128 * 1024
 
 # The fields of a line that reads no head; one list for all.
 _NONE: Fields = []
@@ -263,6 +267,8 @@ class Line(Protocol):
         if size is not None:
             self._unparsed = size - self._received
             self._parser = None
+            if self._unparsed > PIECE:
+                readPieces(self.transport, PIECE)
 
     def _passOn(self, data: bytes) -> bytes:
         """
@@ -276,6 +282,7 @@ class Line(Protocol):
         self._unparsed -= len(piece)
         request.bodyReceived(piece, None)
         if not self._unparsed:
+            readPieces(self.transport)
             self.on_message_complete()
         return data[len(piece) :]
 

@@ -17,7 +17,6 @@ from pushprox.headers import (
     TEXT,
     Headers,
     MalformedMessage,
-    allHeaders,
     shown,
     splitFields,
 )
@@ -52,8 +51,14 @@ def framingOf(headers: Headers, version: bytes) -> tuple[int | None, bool]:
 
     @return: its Content-Length, if there is one, and whether it is chunked.
     """
-    lengths = allHeaders(headers, b"content-length")
-    codings = allHeaders(headers, b"transfer-encoding")
+    lengths = []
+    codings = []
+    for name, value in headers:
+        size = len(name)
+        if size == 14 and name.lower() == b"content-length":
+            lengths.append(value)
+        elif size == 17 and name.lower() == b"transfer-encoding":
+            codings.append(value)
     if len(lengths) + len(codings) > 1:
         raise MalformedMessage("more than one Content-Length or Transfer-Encoding")
     if codings and codings[0].lower() != b"chunked":

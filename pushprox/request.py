@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.http import parse_qs
 from twisted.web.http_headers import Headers
-from twisted.web.resource import IResource, _IEncodingResource
+from twisted.web.resource import IResource, Resource, _IEncodingResource
 
 from pushprox.heads import Fields, Head
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 HUNG_UP = 499
 
 
-class IStreamingResource(IResource):
+class StreamingResource(Resource):
     """
     A resource that is asked as soon as the head of a request is there, and
     reads the body as it comes: see L{Request.readBody}.
@@ -230,7 +230,7 @@ class Request(server.Request):
         except BaseException:
             self.processingFailed(Failure())
         else:
-            if IStreamingResource.providedBy(self.resource):
+            if isinstance(self.resource, StreamingResource):
                 self._guard(self.render, self.resource)
             elif self.whole:
                 self._answer()

@@ -29,6 +29,17 @@ def watchForDeadPeer(transport: ITCPTransport) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 45000)
 
 
+def readPieces(transport: Any, size: int = FileDescriptor.bufferSize) -> None:
+    """
+    Have a transport read so many bytes at a time: large bodies cost less in
+    large pieces.
+
+    @param size: as Twisted has it, if not given.
+    """
+    if isinstance(transport, FileDescriptor):
+        transport.bufferSize = size
+
+
 def send(transport: Any, data: bytes) -> None:
     """
     Write to a transport, and give the kernel what it takes right now. Twisted

@@ -82,11 +82,12 @@ class Measures:
         """
         code = str(status)
         path = _COUNTED.get(request.path)
-        if isScrape(request):
-            self._proxied.add(code)
-        elif path is not None:
-            self._requests.add(code, path)
-            self._times.add(self._clock.seconds() - request.began, path)
+        if path is None or request.method == b"CONNECT":
+            if isScrape(request):
+                self._proxied.add(code)
+            return
+        self._requests.add(code, path)
+        self._times.add(self._clock.seconds() - request.began, path)
 
     def watch(self, coordinator: Coordinator, site: Site) -> None:
         """

@@ -63,7 +63,8 @@ class PollDoor(Door):
             spelling = nameFromText(bodyOf(request), self._nameLimit)
         except ValueError as error:
             raise Refused(400, "Bad Request", str(error)) from None
-        preference = _WAIT.fullmatch(given.get(b"prefer", b""))
+        prefer = given.get(b"prefer")
+        preference = _WAIT.fullmatch(prefer) if prefer else None
         instance = given.get(b"pushprox-instance")
         taken = given.get(b"pushprox-taken", b"")
         return Poll(

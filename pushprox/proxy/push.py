@@ -19,11 +19,10 @@ from pushprox.proxy.coordinator import Coordinator
 from pushprox.proxy.delivery import Delivery
 from pushprox.proxy.doors import Door, Refused
 from pushprox.proxy.refusals import UnknownScrape
-from pushprox.request import IStreamingResource, Request
+from pushprox.request import Request, StreamingResource
 
 
-@implementer(IStreamingResource)
-class PushDoor(Door):
+class PushDoor(Door, StreamingResource):
     """
     Where clients push.
     """
