@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Set
 
 Headers = tuple[tuple[bytes, bytes], ...]
+Fields = Iterable[tuple[bytes, bytes]]
 
 HOP_BY_HOP = frozenset(
     [
@@ -81,7 +82,7 @@ def firstHeader(headers: Headers, name: bytes) -> bytes | None:
     return values[0] if values else None
 
 
-def allHeaders(headers: Headers, name: bytes) -> list[bytes]:
+def allHeaders(headers: Fields, name: bytes) -> list[bytes]:
     """
     @return: the values of all headers of that name, in whatever case, in order.
     """
@@ -101,7 +102,7 @@ def without(headers: Headers, *names: bytes) -> Headers:
     return withoutAll(headers, {name.lower() for name in names})
 
 
-def withoutAll(headers: Headers, names: Set[bytes]) -> Headers:
+def withoutAll(headers: Fields, names: Set[bytes]) -> Headers:
     """
     L{without}, for a set that is made once.
 
@@ -117,7 +118,7 @@ def replaceHeader(headers: Headers, name: bytes, value: bytes) -> Headers:
     return (*without(headers, name), (name, value))
 
 
-def endToEnd(headers: Headers, ending: Set[bytes] = HOP_BY_HOP) -> Headers:
+def endToEnd(headers: Fields, ending: Set[bytes] = HOP_BY_HOP) -> Headers:
     """
     @param ending: what ends here, in small letters: L{HOP_BY_HOP} and maybe more.
 
@@ -171,7 +172,7 @@ def checkHeaders(headers: Headers) -> None:
         and names.count(b"\n") + values.count(b"\n") == lineEnds
     ):
         return
-    for number, (name, value) in enumerate(headers, 1):
+    for number, (name, value) in enumerate(headers, 1):  # pragma: no branch
         if not isToken(name):
             raise MalformedMessage(f"header {number} has no valid name")
         if not isText(value):

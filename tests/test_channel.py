@@ -7,13 +7,12 @@ h11, as a client does.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Any
 
 import h11
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IPushProducer, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IPushProducer, ISSLTransport
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -24,6 +23,7 @@ from zope.interface import implementer
 from pushprox.channel import Limits, Line
 from pushprox.site import Site
 from tests.internet import Internet, Talker
+from tests.test_sockets import SocketTransport
 
 
 class Reply:
@@ -1194,36 +1194,6 @@ class ProducerTests(ChannelTestCase):
         self.assertTrue(producer.stopped)
 
 
-@implementer(ITCPTransport)
-class SocketTransport(StringTransport):
-    """
-    A transport with a real socket below, which is not connected.
-    """
-
-    def __init__(self, sock: object) -> None:
-        super().__init__()
-        self.socket = sock
-        self.asked: list[str] = []
-
-    def getHandle(self) -> object:
-        """
-        @return: the socket.
-        """
-        return self.socket
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        """
-        Remember it.
-        """
-        self.asked.append("keepalive")
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """
-        Remember it.
-        """
-        self.asked.append("nodelay")
-
-
 @implementer(ISSLTransport)
 class SecretTransport(SocketTransport):
     """
@@ -1256,29 +1226,9 @@ class TransportTests(SynchronousTestCase):
         line.connectionLost(Failure(ConnectionDone()))
         return found
 
-    def test_kernel(self) -> None:
+    def test_watched(self) -> None:
         """
-        An idle peer is probed after 30 s, three times, 5 s apart; one that
-        acknowledges nothing is given up after as long.
-        """
-        with socket.socket() as sock:
-            transport = SocketTransport(sock)
-            self.on(transport)
-            self.assertEqual(transport.asked, ["nodelay", "keepalive"])
-            options = [
-                sock.getsockopt(socket.IPPROTO_TCP, option)
-                for option in (
-                    socket.TCP_KEEPIDLE,
-                    socket.TCP_KEEPINTVL,
-                    socket.TCP_KEEPCNT,
-                    socket.TCP_USER_TIMEOUT,
-                )
-            ]
-        self.assertEqual(options, [30, 5, 3, 45000])
-
-    def test_noSocket(self) -> None:
-        """
-        What has no socket, such as TLS, is at least kept alive.
+        A line over TCP is one whose dead peers are noticed.
         """
         transport = SocketTransport(None)
         self.on(transport)

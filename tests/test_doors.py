@@ -8,10 +8,16 @@ the byte, but for the ids of scrapes, which the proxy makes up anew.
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
+from pushprox.proxy.coordinator import Rules
+from pushprox.proxy.delivery import Delivery
 from pushprox.proxy.doors import Door
+from pushprox.proxy.scrape import ScrapeDoor, Timeouts
 from pushprox.site import Site
 from tests.internet import Internet, Talker
 from tests.rigs import (
@@ -960,6 +966,20 @@ class BrokenDoor(Door):
         raise ZeroDivisionError
 
 
+class BrokenCoordinator:
+    """
+    A coordinator with a bug, which shows late.
+    """
+
+    rules = Rules()
+
+    def scrape(self, *_: object) -> Deferred[Delivery]:
+        """
+        Fail.
+        """
+        return fail(ZeroDivisionError())
+
+
 class DoorTests(SynchronousTestCase):
     """
     Tests for L{Door}.
@@ -972,6 +992,19 @@ class DoorTests(SynchronousTestCase):
         net = Internet()
         port = net.listenTCP(80, Site(BrokenDoor(), net))
         talker = net.talk("10.0.0.1", 80, b"GET / HTTP/1.0\r\n\r\n")
+        self.assertIn(b"\r\n\r\nThe proxy failed; its log says more\n", heard(talker))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        port.stopListening()
+
+    def test_lateBug(self) -> None:
+        """
+        So is one that shows only when a scrape is under way.
+        """
+        net = Internet()
+        coordinator: Any = BrokenCoordinator()
+        door = ScrapeDoor(coordinator, Timeouts(), 253, lambda size: None)
+        port = net.listenTCP(80, Site(door, net))
+        talker = net.talk("10.0.0.1", 80, b"GET http://t1/ HTTP/1.0\r\n\r\n")
         self.assertIn(b"\r\n\r\nThe proxy failed; its log says more\n", heard(talker))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         port.stopListening()

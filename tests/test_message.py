@@ -737,6 +737,79 @@ class ResponseTests(SynchronousTestCase):
         self.assertIn("bytes follow the end", str(again))
         self.assertRaises(MalformedMessage, decoder.end)
 
+    def test_length(self) -> None:
+        """
+        The length of a body is known by its head, or by the size of a push that
+        has no chunks in it.
+        """
+        for head, size, length in (
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", None, 5),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 999, 5),
+            (b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n", None, None),
+            (b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n", 26, 1),
+            (b"HTTP/1.1 200 OK\r\n\r\n", 20, 1),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 999, None),
+            (b"HTTP/1.1 204 None\r\nContent-Length: 5\r\n\r\n", 999, 0),
+        ):
+            for pieces in ([head], [bytes([byte]) for byte in head]):
+                decoder = ResponseDecoder(size)
+                for piece in pieces:
+                    self.assertIsNone(decoder.length)
+                    decoder.feed(piece)
+                self.assertEqual(decoder.length, length)
+
+    def test_whole(self) -> None:
+        """
+        It is known when nothing more may follow: where the body has a length or
+        is in chunks, or the push has a size.
+        """
+        for answer, size, isWhole in (
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", None, True),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", None, False),
+            (b"HTTP/1.1 200 OK\r\n\r\nab", None, False),
+            (b"HTTP/1.1 200 OK\r\n\r\nab", 21, True),
+            (b"HTTP/1.1 200 OK\r\n\r\nab", 22, False),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"1\r\na\r\n0\r\n\r\n",
+                None,
+                True,
+            ),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n",
+                None,
+                False,
+            ),
+            (b"HTTP/1.1 200 OK\r\n", None, False),
+        ):
+            decoder = ResponseDecoder(size)
+            decoder.feed(answer)
+            self.assertIs(decoder.whole, isWhole)
+
+    def test_check(self) -> None:
+        """
+        By its head alone it is known of a push with a size whether the body
+        can be whole.
+        """
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for start, more, method, why in (
+            (head, 5, b"GET", None),
+            (head, None, b"GET", None),
+            (head, 4, b"GET", "the body is 1 bytes short"),
+            (head, 6, b"GET", "bytes follow the end of the body"),
+            (head, 0, b"HEAD", None),
+            (head, 5, b"HEAD", "a body follows the head of an answer to HEAD"),
+            (chunked, 99, b"GET", None),
+        ):
+            decoder = ResponseDecoder(None if more is None else len(start) + more)
+            decoder.feed(start)
+            if why is None:
+                decoder.check(method)
+            else:
+                error = self.assertRaises(MalformedMessage, decoder.check, method)
+                self.assertEqual(str(error), why)
+
     def test_headAsSoonAsWhole(self) -> None:
         """
         The head is there as soon as its last byte is, and the body passes as it

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from h11 import RemoteProtocolError
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.python.compat import networkString
 from twisted.python.components import Componentized
 from twisted.python.filepath import FilePath
@@ -20,6 +22,7 @@ from twisted.web.util import Redirect, redirectTo
 from zope.interface import Interface
 
 from pushprox.channel import Limits
+from pushprox.request import StreamingResource
 from tests.test_channel import ChannelTestCase, Reply, get, post, replies
 
 
@@ -112,6 +115,51 @@ class Mirror(Resource):
             request.getComponent(IAttached),
         )
         return networkString(repr(told))
+
+
+class Reading(StreamingResource):
+    """
+    A resource that reads bodies as they come.
+
+    @ivar read: what it read: the body's pieces, and L{None} for its end.
+    @ivar requests: whose bodies those were.
+    @ivar fails: whether it has a bug.
+    """
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[bytes | None] = []
+        self.requests: list[Any] = []
+        self.fails = False
+
+    def render(self, request: Any) -> int:
+        """
+        Begin to read.
+        """
+        if request.path == b"/later":
+            request.whenLost = lambda: self.read.append(b"lost")
+        self.requests.append(request)
+        request.readBody(self)
+        return NOT_DONE_YET
+
+    def bodyReceived(self, piece: bytes) -> None:
+        """
+        Read a piece.
+        """
+        if self.fails:
+            raise ZeroDivisionError
+        self.read.append(piece)
+
+    def bodyEnded(self) -> None:
+        """
+        That was all.
+        """
+        self.read.append(None)
+        request = self.requests[-1]
+        if request.path != b"/later":
+            request.reply(200, b"OK", b"Content-Length: 2\r\n", b"ok")
 
 
 class Cookies(Resource):
@@ -416,6 +464,77 @@ class StockTests(ChannelTestCase):
             )
             self.assertEqual((request.code, request.code_message), (201, b"Made"))
 
+    def test_replyWhole(self) -> None:
+        """
+        A whole reply may be written in one go; whoever wants to know of its end
+        is told.
+        """
+        for asks in (False, True):
+            talker = self.talk(get(b"/later"))
+            request: Any = self.parking.parked.pop()
+            self.parking.ends.clear()
+            if not asks:
+                del request.notifications
+            request.reply(200, b"OK", b"Content-Length: 2\r\n", b"ab")
+            self.assertEqual(self.bodies(talker), [])
+            self.net.settle()
+            self.assertEqual(self.bodies(talker), [b"ab"])
+            self.assertEqual(self.parking.ends, [(b"/later", None)] * asks)
+
+    def test_chunkedReply(self) -> None:
+        """
+        A reply that does not tell where it ends goes in chunks, or for HTTP/1.0
+        to the end of the connection.
+        """
+        for version in (b"1.1", b"1.0"):
+            talker = self.talk(get(b"/later", version=version))
+            request: Any = self.parking.parked.pop()
+            request.beginReply(200, b"OK", b"", b"ab", False)
+            request.write(b"cd")
+            request.finish()
+            self.net.settle()
+            self.assertEqual(self.bodies(talker), [b"abcd"])
+            self.assertEqual(talker.lost is None, version == b"1.1")
+
+    def test_breakOff(self) -> None:
+        """
+        A reply that breaks off is not whole, though all that was written of it
+        is sent; where only the end of the connection could tell, it is reset.
+        """
+        for version, lines, isReset in (
+            (b"1.1", b"Content-Length: 9\r\n", False),
+            (b"1.1", b"", False),
+            (b"1.0", b"Content-Length: 9\r\n", False),
+            (b"1.0", b"", True),
+        ):
+            talker = self.talk(get(b"/later", version=version))
+            request: Any = self.parking.parked.pop()
+            request.beginReply(200, b"OK", lines, b"ab", bool(lines))
+            request.breakOff()
+            request.pauseProducing()
+            self.net.settle()
+            self.assertEqual(b"ab" in talker.received, not isReset)
+            self.assertIsNotNone(talker.lost)
+            self.assertEqual(talker.lost.check(ConnectionDone) is None, isReset)
+            if not isReset:
+                self.assertRaises(
+                    RemoteProtocolError, replies, talker.received, closed=True
+                )
+
+    def test_forget(self) -> None:
+        """
+        A request that has been read may let go of what it was read from, and
+        can be answered all the same.
+        """
+        talker = self.talk(post(b"abc", b"/later"))
+        request: Any = self.parking.parked[0]
+        request.forget()
+        for name in ("fields", "head"):
+            self.assertFalse(hasattr(request, name))
+        self.assertIsNone(request.content)
+        self.answer()
+        self.assertEqual(self.bodies(talker), [b"/later"])
+
     def test_madeLate(self) -> None:
         """
         What nobody asked for is not made.
@@ -425,3 +544,147 @@ class StockTests(ChannelTestCase):
         made = {"requestHeaders", "responseHeaders", "cookies", "args", "client"}
         self.assertEqual(made & set(vars(request)), set())
         self.assertIs(request.cookies, request.cookies)
+
+
+class StreamingTests(ChannelTestCase):
+    """
+    Bodies that are read as they come.
+    """
+
+    def setUp(self) -> None:
+        """
+        Serve a resource that reads them so.
+        """
+        super().setUp()
+        self.reading = Reading()
+        self.serve(Limits(bodySize=10), self.reading)
+
+    def test_pieces(self) -> None:
+        """
+        A resource is asked when the head is there, and reads the body in the
+        pieces in which it comes; no limit on bodies that are kept counts.
+        """
+        talker = self.talk(b"POST / HTTP/1.1\r\nHost: p\r\nContent-Length: 30\r\n\r\n")
+        self.assertEqual(len(self.reading.requests), 1)
+        for piece in (b"a" * 10, b"b" * 10, b"c" * 10):
+            self.assertEqual(self.bodies(talker), [])
+            self.say(talker, piece)
+        self.assertEqual(self.reading.read, [b"a" * 10, b"b" * 10, b"c" * 10, None])
+        self.assertEqual(self.bodies(talker), [b"ok"])
+
+    def test_together(self) -> None:
+        """
+        Bodies and the heads that follow them may come in one piece, with the
+        beginning of a body before or after it.
+        """
+        requests = post(b"one", b"/") + post(b"two", b"/") + post(b"three", b"/")
+        for at in range(1, len(requests)):
+            self.reading.read.clear()
+            talker = self.talk(requests[:at])
+            self.say(talker, requests[at:])
+            self.assertEqual(self.bodies(talker), [b"ok"] * 3)
+            pieces = [piece or b"|" for piece in self.reading.read]
+            self.assertEqual(b"".join(pieces), b"one|two|three|")
+
+    def test_chunks(self) -> None:
+        """
+        So may bodies in chunks, and bodies that are empty.
+        """
+        chunked = (
+            b"POST / HTTP/1.1\r\nHost: p\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\none\r\n2\r\ntw\r\n0\r\n\r\n"
+        )
+        talker = self.talk(chunked + post(b"", b"/") + chunked)
+        self.assertEqual(self.bodies(talker), [b"ok"] * 3)
+        self.assertEqual(
+            self.reading.read, [b"one", b"tw", None, None, b"one", b"tw", None]
+        )
+
+    def test_behindAnother(self) -> None:
+        """
+        A body that came while its request waited for its turn is read then, all
+        in one.
+        """
+        for rest, read in ((b"", [b"abc", None]), (b"def", [b"abc", b"def", None])):
+            size = b"%d" % (3 + len(rest))
+            talker = self.talk(
+                post(b"", b"/later")
+                + b"POST / HTTP/1.1\r\nHost: p\r\nContent-Length: %b\r\n\r\nabc" % size
+            )
+            first = self.reading.requests.pop()
+            self.reading.read.clear()
+            first.reply(204, b"None", b"")
+            self.net.settle()
+            self.say(talker, rest)
+            self.assertEqual(self.reading.read, read)
+            self.assertEqual(self.statuses(talker), [204, 200])
+
+    def test_refusedInItsTurn(self) -> None:
+        """
+        One that is refused at its first byte is not told of its end.
+        """
+        talker = self.talk(post(b"", b"/later") + post(b"abc", b"/"))
+        first = self.reading.requests.pop()
+        self.reading.read.clear()
+        self.reading.fails = True
+        first.reply(204, b"None", b"")
+        self.net.settle()
+        self.assertEqual(self.statuses(talker), [204, 500])
+        self.assertEqual(self.reading.read, [])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_bug(self) -> None:
+        """
+        A bug in the reading is logged, and is a 500.
+        """
+        self.reading.fails = True
+        talker = self.talk(post(b"abc", b"/"))
+        self.assertEqual(self.statuses(talker), [500])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_lost(self) -> None:
+        """
+        Whoever reads is told when the other side hangs up, once.
+        """
+        talker = self.talk(
+            b"POST /later HTTP/1.1\r\nHost: p\r\nContent-Length: 9\r\n\r\nabc"
+        )
+        self.net.cut([talker.transport])
+        self.assertEqual(self.reading.read, [b"abc", b"lost"])
+
+    def test_pause(self) -> None:
+        """
+        While its reading is paused a body does not come, and takes as long as
+        it likes; after that it is due again.
+        """
+        talker = self.talk(
+            b"POST / HTTP/1.1\r\nHost: p\r\nContent-Length: 9\r\n\r\nabc"
+        )
+        (request,) = self.reading.requests
+        request.pauseProducing()
+        self.say(talker, b"def")
+        self.net.pass_(1000)
+        self.assertEqual(self.reading.read, [b"abc"])
+        request.resumeProducing()
+        request.resumeProducing()
+        self.net.settle()
+        self.assertEqual(self.reading.read, [b"abc", b"def"])
+        self.net.pass_(61)
+        self.assertEqual(self.statuses(talker), [408])
+        request.pauseProducing()
+        request.resumeProducing()
+
+    def test_answeredWhilePaused(self) -> None:
+        """
+        After a reply the rest of a body is read and thrown away, though its
+        reading was paused; then comes the next request.
+        """
+        talker = self.talk(
+            b"POST / HTTP/1.1\r\nHost: p\r\nContent-Length: 9\r\n\r\nabc"
+        )
+        (request,) = self.reading.requests
+        request.pauseProducing()
+        request.reply(404, b"Gone", b"Content-Length: 0\r\n")
+        self.say(talker, b"defghi" + post(b"", b"/"))
+        self.assertEqual(self.statuses(talker), [404, 200])
+        self.assertEqual(self.reading.read, [b"abc", None])

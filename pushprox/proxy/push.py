@@ -206,10 +206,9 @@ class _Push:
         """
         The scraper is gone.
         """
-        if self._delivery is not None:
-            assert self._id is not None
-            self._coordinator.abandon(self._id)
-            self.giveUp()
+        assert self._id is not None
+        self._coordinator.abandon(self._id)
+        self.giveUp()
 
     def giveUp(self) -> None:
         """

@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
 from pushprox.deadlines import OFFSET, TIMEOUT_HEADER, lessMargin, timeoutFromHeader
-from pushprox.headers import HOP_BY_HOP, endToEnd, joinFields
+from pushprox.headers import HOP_BY_HOP, endToEnd, withoutAll
 from pushprox.names import TargetUrl, canonicalName, nameFromText
 from pushprox.proxy.coordinator import Coordinator
 from pushprox.proxy.delivery import Delivery
@@ -145,9 +145,12 @@ class ScrapeDoor(Door):
             target, name = read(request.uri, self._nameLimit)
         except ValueError as error:
             raise Refused(400, "Bad Request", str(error)) from None
-        headers = endToEnd(tuple(request.fields), _ENDING)
+        named = request.head.named
+        # Few scrapers name fields to drop in a Connection header.
+        drop = endToEnd if b"connection" in named else withoutAll
+        headers = drop(request.fields, _ENDING)
         scrape = Asked(request.method, target, headers, body)
-        budget = self._timeouts.budget(request.head.named.get(_TIMEOUT))
+        budget = self._timeouts.budget(named.get(_TIMEOUT))
         try:
             answer = self._coordinator.scrape(name, scrape, budget)
         except ScrapeFailed as error:
@@ -161,14 +164,13 @@ class ScrapeDoor(Door):
         Give the scraper the target's answer, or its beginning.
         """
         head = delivery.head
-        fields = []
+        lines = VERSION_LINE
         isDated = False
         for field in head.headers:
             name = field[0].lower()
             if name not in _OURS:
-                fields.append(field)
+                lines += b"%b: %b\r\n" % field
                 isDated = isDated or name == b"date"
-        lines = VERSION_LINE + joinFields(fields)
         if not isDated:
             # RFC 9110 section 6.6.1.
             lines = request.site.dateLine + lines
