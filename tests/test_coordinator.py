@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable
 from itertools import count
 from typing import Any
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
@@ -1545,3 +1546,132 @@ class StopTests(CoordinatorCase):
         self.push(id)
         self.successResultOf(self.coordinator.stop())
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class Side:
+    """
+    The scraper's side of an answer that is on its way, and the push's.
+
+    @ivar heard: what it was told.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def bodyBroke(self) -> None:
+        """
+        The scraper does not get the rest.
+        """
+        self.heard.append("broke")
+
+    def giveUp(self) -> None:
+        """
+        The push is too late.
+        """
+        self.heard.append("gave up")
+
+
+class DeliveryTests(CoordinatorCase):
+    """
+    Answers that take a while to come.
+    """
+
+    def setUp(self) -> None:
+        """
+        Begin with one that has begun to come.
+        """
+        super().setUp()
+        poll = self.poll("L1")
+        self.scraping = self.scrape(budget=10.0)
+        self.id = self.took(poll)
+        self.side = Side()
+        whole: Any = makeDelivery()
+        self.delivery: Any = attrs.evolve(whole, source=self.side)
+        self.coordinator.push(self.id, self.delivery)
+        self.delivery.receiver = self.side
+
+    def ended(self, word: str) -> None:
+        """
+        The scrape has ended, in this word, and nobody is told anything more.
+        """
+        self.assertEqual([outcome for outcome, _ in self.outcomes], [word])
+        self.assertEqual(self.counts(), (0, 0, 0))
+        self.assertEqual(self.clock.getDelayedCalls()[1:], [])
+
+    def test_begins(self) -> None:
+        """
+        The scraper is given what there is at once, but the scrape has not ended.
+        """
+        self.assertIs(self.successResultOf(self.scraping), self.delivery)
+        self.assertEqual((self.outcomes, self.counts()), ([], (0, 0, 1)))
+        self.coordinator.delivered(self.id)
+        self.ended("answered")
+        self.assertEqual(self.side.heard, [])
+
+    def test_first(self) -> None:
+        """
+        From then on no other answer is expected.
+        """
+        self.refused(UnknownScrape, self.coordinator.expected, self.id)
+        self.refused(UnknownScrape, self.coordinator.push, self.id, makeDelivery())
+        self.coordinator.delivered(self.id)
+        self.refused(UnknownScrape, self.coordinator.breakOff, self.id, None, "off")
+
+    def test_receipt(self) -> None:
+        """
+        Nor is a receipt: nobody else is given the scrape.
+        """
+        witness = self.poll("witness", b"witness", set())
+        self.passTime(9)
+        self.assertNoResult(witness)
+        self.assertEqual(self.coordinator.requeued, 0)
+
+    def test_queuedAgain(self) -> None:
+        """
+        Though it was queued again when the answer began, it is not any more.
+        """
+        self.coordinator.delivered(self.id)
+        self.outcomes.clear()
+        poll = self.poll("L1")
+        self.scrape()
+        id = self.took(poll)
+        self.passTime(2.5)
+        self.assertEqual(self.counts(), (0, 1, 1))
+        self.coordinator.push(id, self.delivery)
+        self.assertEqual(self.counts(), (0, 0, 1))
+        self.assertNoResult(self.poll("L2"))
+        self.coordinator.delivered(id)
+
+    def test_abandoned(self) -> None:
+        """
+        A scraper that hangs up is one as before the answer.
+        """
+        self.coordinator.abandon(self.id)
+        self.ended("cancelled")
+
+    def test_broken(self) -> None:
+        """
+        An answer that breaks off is no answer.
+        """
+        self.coordinator.breakOff(self.id, None, "off")
+        self.ended("broken")
+
+    def test_late(self) -> None:
+        """
+        Nor is one that is not whole by the deadline: the scraper is told, then
+        the client.
+        """
+        self.passTime(9.9)
+        self.assertEqual(self.side.heard, [])
+        self.passTime(0.1)
+        self.assertEqual(self.side.heard, ["broke", "gave up"])
+        self.ended("broken")
+
+    def test_stop(self) -> None:
+        """
+        A proxy that stops waits for it.
+        """
+        stopped = self.coordinator.stop()
+        self.assertNoResult(stopped)
+        self.coordinator.delivered(self.id)
+        self.successResultOf(stopped)

@@ -52,8 +52,11 @@ EPSILON = 1e-6
 #: What a run must have seen to be worth its time.
 INTERESTING = frozenset(
     [
+        "abandoned",
         "answered",
+        "answered later",
         "broken",
+        "broken later",
         "cancelled while confirmed",
         "cancelled while handed",
         "cancelled while queued",
@@ -61,6 +64,7 @@ INTERESTING = frozenset(
         "handed again",
         "handed again to another instance",
         "handed at stop",
+        "late",
         "late receipt",
         "line broke",
         "no work",
@@ -111,6 +115,7 @@ class Scrape:
     @ivar broke: whether the line broke that it was handed to last.
     @ivar cracked: whether that line broke later, after another reply.
     @ivar hungUp: whether its scraper is gone.
+    @ivar delivery: its answer, while that is on its way.
     """
 
     number: int
@@ -127,7 +132,42 @@ class Scrape:
     broke: bool = False
     cracked: bool = False
     hungUp: bool = False
+    delivery: Delivery | None = None
     ends: list[Any] = attrs.Factory(list)
+
+
+@attrs.define(eq=False)
+class Receiving:
+    """
+    A scraper whose answer has begun, and is late.
+    """
+
+    machine: CoordinatorMachine
+    scrape: Scrape
+
+    def bodyBroke(self) -> None:
+        """
+        The deadline has come.
+        """
+        now, deadline = self.machine.now, self.scrape.deadline
+        self.machine.hold(now >= deadline - EPSILON, "given up before its time")
+        self.machine.see("late")
+        self.scrape.ends.append("late")
+
+
+@attrs.define(eq=False)
+class Pushing:
+    """
+    The push that brings it.
+    """
+
+    scrape: Scrape
+
+    def giveUp(self) -> None:
+        """
+        It hears of that after the scraper.
+        """
+        assert self.scrape.ends == ["late"]
 
 
 @attrs.define(eq=False)
@@ -262,7 +302,7 @@ class CoordinatorMachine(RuleBasedStateMachine):
         """
         Whether a scrape is in the queue, at least and at most.
         """
-        if scrape.ends or scrape.confirmed:
+        if scrape.ends or scrape.confirmed or scrape.delivery:
             return 0, 0
         if not scrape.hands:
             return 1, 1
@@ -319,8 +359,14 @@ class CoordinatorMachine(RuleBasedStateMachine):
 
     def scrapeEnds(self, result: Any, scrape: Scrape) -> None:
         """
-        A scrape has ended: well or badly, but only once.
+        A scrape has ended: well or badly, but only once. Or its answer has
+        begun.
         """
+        if isinstance(result, Delivery) and not result.whole:
+            assert scrape.delivery is None
+            scrape.delivery = result
+            result.receiver = Receiving(self, scrape)
+            return
         scrape.ends.append(result)
         if not isinstance(result, Failure):
             return
@@ -353,6 +399,12 @@ class CoordinatorMachine(RuleBasedStateMachine):
             "confirmed" if scrape.confirmed else "handed" if scrape.hands else "queued"
         )
         scrape.hungUp = True
+        if scrape.delivery is not None:
+            # As the push does, which hears of it from the scraper's connection.
+            scrape.ends.append("abandoned")
+            self.coordinator.abandon(scrape.id)
+            self.see("abandoned")
+            return
         scrape.answer.cancel()
         assert len(scrape.ends) == 1
         self.see(f"cancelled while {state}")
@@ -602,6 +654,7 @@ class CoordinatorMachine(RuleBasedStateMachine):
         self.hold(abs(instruction.remaining - remaining) < EPSILON, "wrong remainder")
         self.hold(instruction.remaining > 0, "nothing remained")
         self.hold(not scrape.confirmed, "a confirmed scrape was handed out")
+        self.hold(scrape.delivery is None, "an answered scrape was handed out")
         if scrape.hands:
             self.see("handed again")
             self.hold(scrape.request.method != b"POST", "a POST was handed out twice")
@@ -705,22 +758,31 @@ class CoordinatorMachine(RuleBasedStateMachine):
     @precondition(
         lambda self: self.scrapes and (self.seldom or any(s.hands for s in self.open()))
     )
-    @rule(pick=picks, breaks=st.sampled_from([False, False, True]))
-    def answer(self, pick: int, breaks: bool) -> None:
+    @rule(
+        pick=picks,
+        breaks=st.sampled_from([False, False, True]),
+        whole=st.sampled_from([False, False, True]),
+    )
+    def answer(self, pick: int, breaks: bool, whole: bool) -> None:
         """
-        A client answers a scrape that it was given; or one that has ended, or
-        that nobody was given.
+        A client answers a scrape that it was given, whole or not yet; or one
+        that has ended, or that nobody was given, or that another push answers.
         """
         handed = [s for s in self.open() if s.hands]
         some = handed if handed and pick < 8 else self.scrapes
         scrape = some[-1 - pick % len(some)]
         id = scrape.id
-        expected = bool(scrape.hands) and not scrape.ends
+        if scrape.delivery is not None and breaks:
+            return
+        waits = not scrape.ends and scrape.delivery is None
+        expected = bool(scrape.hands) and waits
         if expected and self.queued(scrape)[0]:
             self.see("answered while queued again")
         if expected:
             self.learn(scrape)
         delivery = makeDelivery()
+        if not whole:
+            delivery = attrs.evolve(delivery, source=Pushing(scrape))
         try:
             if breaks:
                 self.coordinator.breakOff(id, "cut", "off")
@@ -732,6 +794,10 @@ class CoordinatorMachine(RuleBasedStateMachine):
             self.see("unknown push")
             return
         assert expected
+        if scrape.delivery is not None:
+            assert scrape.delivery is delivery
+            assert not scrape.ends
+            return
         assert len(scrape.ends) == 1
         if breaks:
             assert isinstance(scrape.ends[0].value, BrokenAnswer)
@@ -739,6 +805,25 @@ class CoordinatorMachine(RuleBasedStateMachine):
         else:
             assert scrape.ends[0] is delivery
             self.see("answered")
+
+    @precondition(
+        # Not as soon as it has begun, or none would ever be late.
+        lambda self: self.steps % 4 == 0 and any(s.delivery for s in self.open())
+    )
+    @rule(pick=picks, breaks=st.booleans())
+    def answerEnds(self, pick: int, breaks: bool) -> None:
+        """
+        An answer that has begun comes whole, or breaks off.
+        """
+        begun = [s for s in self.open() if s.delivery]
+        scrape = begun[pick % len(begun)]
+        if breaks:
+            scrape.ends.append("broken")
+            self.coordinator.breakOff(scrape.id, None, "off")
+        else:
+            scrape.ends.append("whole")
+            self.coordinator.delivered(scrape.id)
+        self.see("broken later" if breaks else "answered later")
 
     # Time, and the end of it.
 
@@ -886,6 +971,8 @@ class CoordinatorMachine(RuleBasedStateMachine):
         """
         for scrape in self.open():
             scrape.hungUp = True
+            if scrape.delivery is not None:
+                self.coordinator.abandon(scrape.id)
             scrape.answer.cancel()
         for parked in self.parked():
             parked.answer.cancel()

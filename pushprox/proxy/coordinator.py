@@ -259,8 +259,9 @@ class Coordinator:
         seen = scrape.registration.seen(now)
         error: ScrapeFailed
         if scrape.delivery is not None:
-            self._finish(scrape, "broken")
+            # Before the last scrape ends, after which a proxy may stop.
             scrape.delivery.giveUp()
+            self._finish(scrape, "broken")
             return
         if scrape.handed:
             word, error = "not_answered", NotAnswered(name, now - scrape.arrived)
