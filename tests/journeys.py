@@ -526,6 +526,12 @@ class Journey(SynchronousTestCase):
         """
         self.assertEqual((reply.said, reply.body), ("200 OK", body), reply.broken)
 
+    def assertNotWhole(self, reply: Reply) -> None:
+        """
+        Nobody takes for whole what is not.
+        """
+        self.assertFalse(reply.status == 200 and reply.broken is None, reply)
+
     def assertBrokenOff(self, reply: Reply, words: str) -> None:
         """
         The scrape failed for whoever looks at the status line, and also for who

@@ -14,9 +14,9 @@ from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
+from pushprox.client.lines import IDLE_TIMEOUT
 from pushprox.client.polling import Pace, Polling
 from pushprox.client.service import (
-    IDLE_TIMEOUT,
     Options,
     makeClient,
     makeService,

@@ -97,34 +97,31 @@ class TargetTests(Journey):
         exporter = self.startExporter()
         exporter.answer = answerInPart
         reply = self.scrape(method=method)
-        self.net.pass_(2)
+        self.net.pass_(10)
         return reply
 
     def test_cutWithLength(self) -> None:
         """
-        A body shorter than its length is a 502, and no 200.
+        A body shorter than its length does not arrive as a whole.
         """
-        self.assertBrokenOff(
-            self.breakOff(PLAIN[:-1]),
-            f"Target's answer broke off after {len(METRICS) - 1} bytes",
-        )
+        self.assertNotWhole(self.breakOff(PLAIN[:-1]))
 
     def test_cutChunked(self) -> None:
         """
-        A chunked body without its end is a 502, and no 200.
+        A chunked body without its end does not arrive as a whole.
         """
         reply = self.breakOff(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
             b"%x\r\n%b\r\n" % (len(METRICS), METRICS)
         )
-        self.assertBrokenOff(reply, "Target's answer broke off after ")
+        self.assertNotWhole(reply)
 
     def test_cutCloseDelimited(self) -> None:
         """
-        A body without a length that ends in a reset is a 502, and no 200.
+        A body without a length that ends in a reset does not arrive as a whole.
         """
         reply = self.breakOff(b"HTTP/1.1 200 OK\r\n\r\n" + METRICS, reset=True)
-        self.assertBrokenOff(reply, "Target's answer broke off after ")
+        self.assertNotWhole(reply)
 
     def test_cutInTheHead(self) -> None:
         """

@@ -9,7 +9,9 @@ import gzip
 from twisted.internet.defer import CancelledError, TimeoutError
 
 from pushprox import __version__
-from pushprox.client.uplink import LISTED, MAX_REPLY, STALE, Uplink, UplinkError
+from pushprox.client.agent import MAX_REPLY
+from pushprox.client.body import Whole
+from pushprox.client.uplink import LISTED, STALE, Uplink, UplinkError
 from tests.fakeproxy import URL, Call, ClientTestCase, FakeProxy, GoProxy
 
 
@@ -115,7 +117,7 @@ class RequestTests(UplinkTestCase):
         A push is a POST of the answer that says who brings it, and asks for no
         wait.
         """
-        pushing = self.uplink.push(b"HTTP/1.1 200 OK\r\n\r\n", 5.0)
+        pushing = self.uplink.push(Whole(b"HTTP/1.1 200 OK\r\n\r\n"), 5.0)
         self.net.settle()
         [call] = self.proxy.pushes
         self.assertEqual(call.body, b"HTTP/1.1 200 OK\r\n\r\n")
@@ -136,7 +138,7 @@ class RequestTests(UplinkTestCase):
         proxy = self.proxyAt(8081, FakeProxy(self.net, prefix=b"/push/prox"))
         uplink = self.uplinkTo("http://me:secret@proxy:8081/push/prox")
         uplink.poll(25.0, 10.0, [])
-        uplink.push(b"x", 5.0)
+        uplink.push(Whole(b"x"), 5.0)
         self.net.settle()
         for [call] in (proxy.polls, proxy.pushes):
             self.assertEqual(call.header(b"Authorization"), b"Basic bWU6c2VjcmV0")
@@ -225,12 +227,12 @@ class ReplyTests(UplinkTestCase):
 
     def test_badGzip(self) -> None:
         """
-        A reply that only claims to be compressed brings nothing.
+        A reply that only claims to be compressed is an error.
         """
         polling, call = self.polled()
         call.reply(200, b"work", b"Content-Encoding: gzip")
         self.net.settle()
-        self.assertEqual(self.successResultOf(polling).body, b"")
+        self.failureResultOf(polling, UplinkError)
 
     def test_chunked(self) -> None:
         """
@@ -284,7 +286,7 @@ class ReplyTests(UplinkTestCase):
         """
         self.assertIsNone(self.uplink.roundTrip)
         for seconds, expected in ((1.0, 1.0), (0.5, 0.5), (9.0, 0.55)):
-            pushing = self.uplink.push(b"x", 10.0)
+            pushing = self.uplink.push(Whole(b"x"), 10.0)
             self.net.settle()
             self.net.pass_(seconds)
             self.proxy.pushes[-1].reply(200)
@@ -391,7 +393,7 @@ class FailureTests(UplinkTestCase):
         A push whose time is over before it is connected was too late.
         """
         self.net.blackHoles.add("10.0.0.1")
-        pushing = self.uplink.push(b"x", 2.0)
+        pushing = self.uplink.push(Whole(b"x"), 2.0)
         self.net.pass_(2.0)
         self.failureResultOf(pushing, TimeoutError)
         self.assertEqual(self.net.getDelayedCalls(), [])
@@ -435,7 +437,7 @@ class RepetitionTests(UplinkTestCase):
         A push is repeated likewise, with its whole body.
         """
         self.warmUp()
-        pushing = self.uplink.push(b"answer", 5.0)
+        pushing = self.uplink.push(Whole(b"answer"), 5.0)
         self.net.settle()
         self.proxy.pushes[-1].cut()
         self.net.settle()

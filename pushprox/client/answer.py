@@ -52,6 +52,11 @@ class Receiver(Protocol):
         The next bytes of the body, without its transfer coding.
         """
 
+    def readEnded(self) -> None:
+        """
+        That was all that came at once, and the answer goes on.
+        """
+
 
 class Answer:
     """
@@ -106,8 +111,11 @@ class Answer:
                 raise NotHTTP(str(error)) from None
         # llhttp limits neither heads, nor interim answers, nor trailers.
         self._unread = 0 if self.received > before else self._unread + len(data)
-        if self._unread > MAX_HEAD and not self.whole:
+        if self.whole:
+            return
+        if self._unread > MAX_HEAD:
             raise NotHTTP(f"over {MAX_HEAD} bytes of head or trailers")
+        self._receiver.readEnded()
 
     def connectionEnded(self, cleanly: bool) -> None:
         """

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
 from prometheus_client import CollectorRegistry
 from treq.client import HTTPClient
 from twisted.application.service import IService, Service
@@ -19,10 +20,10 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
-from twisted.web.client import HTTPConnectionPool
 from twisted.web.iweb import IPolicyForHTTPS
 from twisted.web.resource import Resource
 
+from pushprox.client.lines import Lines
 from pushprox.client.location import ProxyLocation
 from pushprox.client.measures import Measures
 from pushprox.client.policy import Policy
@@ -50,10 +51,6 @@ from pushprox.site import Site
 
 #: How long one attempt to connect may take, in seconds.
 CONNECT_TIMEOUT = 10.0
-
-#: How long a connection to the proxy may rest, in seconds: less than the proxy
-#: and what may stand before it keep theirs.
-IDLE_TIMEOUT = 50
 
 
 def nameOfMachine(
@@ -249,16 +246,17 @@ def makeClient(
     ledger = Ledger(registry, "client")
     measures = Measures(ledger)
     webProxy = webProxies.proxyFor(location.base)
-    pool = HTTPConnectionPool(reactor)
-    pool.cachedConnectionTimeout = IDLE_TIMEOUT
-    pool.maxPersistentPerHost = pace.polls + concurrency
-    pooled, fresh = (
-        HTTPClient(agentFor(reactor, location, trust, webProxy, kept, CONNECT_TIMEOUT))
-        for kept in (pool, None)
+    lines = Lines(reactor, maxIdle=pace.polls + concurrency)
+    agent = agentFor(reactor, location, trust, webProxy, lines, CONNECT_TIMEOUT)
+    uplink = Uplink(
+        reactor,
+        location,
+        HTTPClient(agent),
+        HTTPClient(attrs.evolve(agent, takesResting=False)),
+        lines.closeResting,
+        name,
+        secrets.token_hex(8),
     )
-    closeResting = pool.closeCachedConnections
-    instance = secrets.token_hex(8)
-    uplink = Uplink(reactor, location, pooled, fresh, closeResting, name, instance)
     targets = Targets(reactor, Policy(name), targetTrust)
     scraping = Scraping(reactor, targets, uplink, measures, concurrency)
     polling = Polling(
@@ -267,7 +265,7 @@ def makeClient(
         scraping,
         measures,
         pace,
-        atEnd=(targets.close, closeResting),
+        atEnd=(targets.close, lines.close),
     )
     measures.watch(
         lambda: len(scraping.inHand), lambda: polling.open, lambda: polling.connected
