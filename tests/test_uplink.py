@@ -63,7 +63,6 @@ class RequestTests(UplinkTestCase):
         A poll is a POST of the name that says who asks, what it has in hand and
         for how long to wait.
         """
-        self.uplink.instance = "abc"
         polling = self.uplink.poll(25.0, 10.0, [b"id-1", b"id-2"])
         self.net.settle()
         [call] = self.proxy.polls
@@ -77,7 +76,7 @@ class RequestTests(UplinkTestCase):
                 b"Content-Length: 2",
                 b"Accept-Encoding: gzip",
                 b"Prefer: wait=25",
-                b"Pushprox-Instance: abc",
+                b"Pushprox-Instance: " + self.uplink.instance.encode(),
                 b"Pushprox-Taken: id-1, id-2",
                 b"Pushprox-Version: " + version,
                 b"",

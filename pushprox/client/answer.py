@@ -97,6 +97,8 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """
+        Take the next piece, unless it is whole.
+
         @raise NotHTTP: as soon as this cannot become an answer.
         """
         self.begun = True
@@ -112,6 +114,8 @@ class Answer:
         # llhttp limits neither heads, nor interim answers, nor trailers.
         self._unread = 0 if self.received > before else self._unread + len(data)
         if self.whole:
+            # It holds us as we hold it: a circle, which is dear to collect.
+            del self._parser
             return
         if self._unread > MAX_HEAD:
             raise NotHTTP(f"over {MAX_HEAD} bytes of head or trailers")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import attrs
+from hyperlink import EncodedURL
 from OpenSSL.SSL import Error as TLSError
 from treq.client import HTTPClient
 from treq.response import _Response
@@ -137,6 +138,22 @@ class Uplink:
     name: str
     instance: str
     roundTrip: float | None = attrs.field(default=None, init=False)
+    _urls: dict[str, EncodedURL] = attrs.field(init=False, repr=False)
+    _headers: Headers = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._urls = {path: self.location.requestURL(path) for path in ("poll", "push")}
+        self._headers = Headers(
+            {
+                "User-Agent": [f"pushprox/{__version__}"],
+                "Pushprox-Version": [__version__],
+                "Pushprox-Instance": [self.instance],
+            }
+        )
+        if self.location.authorization is not None:
+            self._headers.setRawHeaders(
+                b"Authorization", [self.location.authorization]
+            )
 
     def poll(
         self,
@@ -158,10 +175,9 @@ class Uplink:
             L{TimeoutError} if the poll was given up.
         """
         ids = list(taken)[-LISTED:]
-        headers = {
-            b"Prefer": b"wait=%d" % math.ceil(wait),
-            b"Pushprox-Taken": b", ".join(ids),
-        }
+        headers = self._headers.copy()
+        headers.setRawHeaders(b"Prefer", [b"wait=%d" % math.ceil(wait)])
+        headers.setRawHeaders(b"Pushprox-Taken", [b", ".join(ids)])
         name = Whole(self.name.encode("utf-8"))
         return self._post("poll", name, wait + patience, headers, mayRepeat)
 
@@ -182,14 +198,15 @@ class Uplink:
             self.roundTrip = min(reply.held, 1.1 * usual)
             return reply
 
-        return self._post("push", body, timeout, {}, True).addCallback(measured)
+        pushing = self._post("push", body, timeout, self._headers, True)
+        return pushing.addCallback(measured)
 
     def _post(
         self,
         path: str,
         body: Body,
         timeout: float,
-        headers: dict[bytes, bytes],
+        headers: Headers,
         mayRepeat: bool,
     ) -> Deferred[Reply]:
         coroutine = self._exchange(path, body, headers, mayRepeat)
@@ -204,7 +221,7 @@ class Uplink:
         return exchange.addTimeout(timeout, self.clock).addErrback(overdue)
 
     async def _exchange(
-        self, path: str, body: Body, headers: dict[bytes, bytes], mayRepeat: bool
+        self, path: str, body: Body, headers: Headers, mayRepeat: bool
     ) -> Reply:
         began = self.clock.seconds()
         pieces: list[bytes] = []
@@ -240,19 +257,11 @@ class Uplink:
         )
 
     def _request(
-        self, client: HTTPClient, path: str, body: Body, more: dict[bytes, bytes]
+        self, client: HTTPClient, path: str, body: Body, headers: Headers
     ) -> Deferred[_Response]:
-        headers = {
-            b"User-Agent": b"pushprox/" + __version__.encode("ascii"),
-            b"Pushprox-Version": __version__.encode("ascii"),
-            b"Pushprox-Instance": self.instance.encode("ascii"),
-            **more,
-        }
-        if self.location.authorization is not None:
-            headers[b"Authorization"] = self.location.authorization
         return client.post(
-            self.location.requestURL(path),
-            headers=Headers({name: [value] for name, value in headers.items()}),
+            self._urls[path],
+            headers=headers,
             data=body,
             # A redirected poll would become a GET, and lose its name.
             allow_redirects=False,
