@@ -224,6 +224,23 @@ class ReplyTests(UplinkTestCase):
         self.net.settle()
         self.assertEqual(self.successResultOf(polling).body, b"work" * 1000)
 
+    def test_bomb(self) -> None:
+        """
+        A compressed reply counts as what it was, and is read no further than it
+        may be long.
+        """
+        polling, call = self.polled()
+        data = gzip.compress(b"x" * (MAX_REPLY + 1) + b"y" * MAX_REPLY)
+        call.say(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+            % len(data)
+        )
+        for half in (data[: len(data) // 2 + 99], data[len(data) // 2 + 99 :]):
+            call.say(half)
+            self.net.settle()
+        failure = self.failureResultOf(polling, UplinkError)
+        self.assertIn(f"over {MAX_REPLY} bytes", str(failure.value))
+
     def test_badGzip(self) -> None:
         """
         A reply that only claims to be compressed is an error.

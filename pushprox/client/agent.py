@@ -60,7 +60,7 @@ class _Delivery:
 
     def pauseProducing(self) -> None:
         """
-        All is there already.
+        All is there already, and goes on at once.
         """
 
     resumeProducing = pauseProducing

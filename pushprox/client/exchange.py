@@ -249,7 +249,9 @@ class Line(Protocol):
         self.idle = False
         self._leaving = True
         self._cancelTimer()
-        self._stopBody()
+        body, self._body = self._body, None
+        if body is not None:
+            body.stopProducing()
         self._lost(self)
         answer, self._answer = self._answer, None
         if answer is None:

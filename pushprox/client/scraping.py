@@ -42,10 +42,6 @@ LONG_TURN = 0.5
 #: push for the end of the answer.
 MAX_HELD = 64 * 1024 * 1024
 
-TOO_LONG = ScrapeFailed(
-    502, "Target's answer has no length, which this proxy needs, and is over 64 MiB"
-)
-
 
 @attrs.frozen
 class _Errand:
@@ -81,6 +77,7 @@ class Scraping:
     uplink: Uplink
     measures: Measures
     concurrency: int = 100
+    maxHeld: int = MAX_HELD
 
     _turns: DeferredSemaphore = attrs.field(init=False)
     _inHand: dict[bytes, Deferred[None]] = attrs.field(factory=dict, init=False)
@@ -199,10 +196,17 @@ class Scraping:
             raise
         answer.ended.addCallback(lambda _: self._turns.release())
         if mustBeHeld(answer) and not errand.announced:
-            await answer.hold(MAX_HELD, TOO_LONG)
+            await answer.hold(self.maxHeld, self._tooLong)
             if answer.fault is not None:
                 raise answer.fault
         return answer
+
+    @property
+    def _tooLong(self) -> ScrapeFailed:
+        size = f"{self.maxHeld / 2**20:g} MiB"
+        return ScrapeFailed(
+            502, f"Target's answer of over {size} has no length, which the proxy needs"
+        )
 
     # The proxy's side.
 
@@ -215,9 +219,9 @@ class Scraping:
         body = pushOf(answer, errand.request.method, errand.id, remaining)
 
         def ended(_: None) -> None:
-            status = answer.head.status
-            if isinstance(answer.fault, ScrapeFailed):
-                self._failed(errand, answer.fault, status)
+            status, fault = answer.head.status, answer.fault
+            if isinstance(fault, ScrapeFailed):
+                self._failed(errand, fault, status if body.started else fault.status)
                 return
             self._count(self.measures.scraped, errand, status)
             self._log.debug(
@@ -233,9 +237,8 @@ class Scraping:
         finally:
             # Whatever became of the push, nothing of the answer stays behind.
             answer.breakOff(Unwanted())
-        if isinstance(answer.fault, ScrapeFailed) and not body.started:
-            await self._refuse(errand, answer.fault)
-        elif (news := untaken(status, answer)) is not None:
+        news = untaken(status, answer) if body.started else answer.fault
+        if isinstance(news, ScrapeFailed):
             await self._refuse(errand, news)
 
     async def _refuse(self, errand: _Errand, error: ScrapeFailed) -> None:

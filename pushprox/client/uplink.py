@@ -151,9 +151,7 @@ class Uplink:
             }
         )
         if self.location.authorization is not None:
-            self._headers.setRawHeaders(
-                b"Authorization", [self.location.authorization]
-            )
+            self._headers.setRawHeaders(b"Authorization", [self.location.authorization])
 
     def poll(
         self,
