@@ -9,7 +9,7 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from pushprox.client.body import Arriving
+from pushprox.client.arriving import Arriving
 from pushprox.client.failures import ScrapeFailed
 from pushprox.client.pushing import (
     mustBeHeld,

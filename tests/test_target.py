@@ -27,7 +27,7 @@ from twisted.test.iosim import ConnectionCompleter, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from pushprox.client.body import Arriving, Unwanted
+from pushprox.client.arriving import Arriving, Unwanted
 from pushprox.client.exchange import LEAVE_PATIENCE
 from pushprox.client.policy import Policy
 from pushprox.client.target import MAX_REDIRECTS, ScrapeFailed, Targets

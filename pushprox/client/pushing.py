@@ -17,7 +17,8 @@ How it travels:
 
 from __future__ import annotations
 
-from pushprox.client.body import Arriving, Passage
+from pushprox.client.arriving import Arriving
+from pushprox.client.body import Passage
 from pushprox.client.failures import ScrapeFailed
 from pushprox.deadlines import TIMEOUT_HEADER, headerFromTimeout
 from pushprox.framing import hasNoBody

@@ -21,7 +21,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pushprox.client.body import Arriving, Passage, Unwanted, Whole
+from pushprox.client.arriving import Arriving, Unwanted
+from pushprox.client.body import Passage, Whole
 from pushprox.client.failures import ScrapeFailed
 from pushprox.client.measures import Measures
 from pushprox.client.pushing import mustBeHeld, pushOf, refusalOf, shown, untaken

@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 
-from pushprox.client.body import Arriving
+from pushprox.client.arriving import Arriving
 from pushprox.client.connecting import endpointFor
 from pushprox.client.exchange import BrokenOff, Line, Unanswered
 from pushprox.client.failures import FAULTS, ScrapeFailed, reasonOf
