@@ -194,6 +194,7 @@ class ArrivingTests(ArrivingTestCase):
         """
         self.come(b"ab", head=True)
         ended = self.answer.discard()
+        self.assertFalse(self.isPaused)
         self.come(b"cd")
         self.assertEqual(len(self.answer.waiting), 0)
         self.assertNoResult(ended)

@@ -209,6 +209,7 @@ class PassageTests(ArrivingTestCase):
             body = self.passage()
             sending = self.send(body)
             body.stopProducing()
+            self.assertTrue(self.isPaused)
             end()
             self.assertNoResult(sending)
             self.assertEqual(self.proxy.value(), b"head|ab")

@@ -610,6 +610,19 @@ class TimeTests(TargetsTestCase):
         self.reactor.advance(9)
         self.assertFails(answer, 504, "Target did not end its answer in 9 s")
 
+    def test_lateAndSlow(self) -> None:
+        """
+        And it counts from the beginning, whenever the answer began.
+        """
+        answer = self.scrape()
+        self.reactor.advance(4)
+        self.target.connections[0].transport.write(OK[:-1])
+        self.settle()
+        self.reactor.advance(4.9)
+        self.assertNoResult(answer)
+        self.reactor.advance(0.1)
+        self.assertFails(answer, 504, "Target did not end its answer in 9 s")
+
     def test_slowConnection(self) -> None:
         """
         The time counts from before the connection, which is given up, too.
