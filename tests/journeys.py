@@ -526,11 +526,14 @@ class Journey(SynchronousTestCase):
         """
         self.assertEqual((reply.said, reply.body), ("200 OK", body), reply.broken)
 
-    def assertNotWhole(self, reply: Reply) -> None:
+    def assertBrokenAmid(self, reply: Reply) -> None:
         """
-        Nobody takes for whole what is not.
+        The scrape brought the beginning of what the target said, and nobody takes
+        it for the whole.
         """
-        self.assertFalse(reply.status == 200 and reply.broken is None, reply)
+        self.assertEqual(reply.status, 200, reply)
+        self.assertIsNotNone(reply.broken)
+        self.assertIsNone(reply.answered)
 
     def assertBrokenOff(self, reply: Reply, words: str) -> None:
         """

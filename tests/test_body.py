@@ -135,9 +135,9 @@ class PassageTests(ArrivingTestCase):
 
         self.proxy = Full()
         body.startProducing(self.proxy)
-        self.assertEqual(self.proxy.value(), b"head|")
-        body.resumeProducing()
         self.assertEqual(self.proxy.value(), b"head|ab")
+        body.resumeProducing()
+        self.assertEqual(self.proxy.value(), b"head|abcd")
 
     def test_fault(self) -> None:
         """

@@ -97,31 +97,31 @@ class TargetTests(Journey):
         exporter = self.startExporter()
         exporter.answer = answerInPart
         reply = self.scrape(method=method)
-        self.net.pass_(10)
+        self.net.pass_(2)
         return reply
 
     def test_cutWithLength(self) -> None:
         """
-        A body shorter than its length does not arrive as a whole.
+        A body shorter than its length does not arrive as the whole.
         """
-        self.assertNotWhole(self.breakOff(PLAIN[:-1]))
+        self.assertBrokenAmid(self.breakOff(PLAIN[:-1]))
 
     def test_cutChunked(self) -> None:
         """
-        A chunked body without its end does not arrive as a whole.
+        A chunked body without its end does not arrive as the whole.
         """
         reply = self.breakOff(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
             b"%x\r\n%b\r\n" % (len(METRICS), METRICS)
         )
-        self.assertNotWhole(reply)
+        self.assertBrokenAmid(reply)
 
     def test_cutCloseDelimited(self) -> None:
         """
-        A body without a length that ends in a reset does not arrive as a whole.
+        A body without a length that ends in a reset does not arrive as the whole.
         """
         reply = self.breakOff(b"HTTP/1.1 200 OK\r\n\r\n" + METRICS, reset=True)
-        self.assertNotWhole(reply)
+        self.assertBrokenAmid(reply)
 
     def test_cutInTheHead(self) -> None:
         """

@@ -19,13 +19,15 @@ from httptools import (
 
 from pushprox.framing import MAX_HEAD
 from pushprox.headers import (
+    HOP_BY_HOP,
     MalformedMessage,
     allHeaders,
     endToEnd,
     firstHeader,
-    without,
 )
 from pushprox.message import ResponseHead
+
+_ENDING = HOP_BY_HOP | {b"content-length"}
 
 
 class NotHTTP(Exception):
@@ -166,7 +168,7 @@ class Answer:
             head = ResponseHead(
                 status,
                 self._reason,
-                without(endToEnd(headers), b"content-length"),
+                endToEnd(headers, _ENDING),
                 None if length is None else int(length),
                 bool(codings) and hasBody,
             )

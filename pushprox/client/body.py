@@ -102,16 +102,22 @@ class Passage:
         assert self._kept is not None
         if self._answer.fault is not None:
             return fail(self._answer.fault)
-        again = b"".join(self._kept)
         self.started = True
-        self.sent = len(again)
+        self.sent = 0
         self._consumer = consumer
         self._paused = False
         sending = self._sending = Deferred[None]()
-        consumer.write(again)
+        beginning, self._kept = b"".join(self._kept), []
+        if self._answer.waiting:
+            # Together, for the sake of those who read it.
+            beginning += self._framed(self._answer.waiting.popleft())
+        self._write(beginning)
         self._answer.follow(self._pass)
         self._pass()
         return sending
+
+    def _framed(self, piece: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(piece), piece) if self._isChunked else piece
 
     def _pass(self) -> None:
         """
@@ -121,10 +127,7 @@ class Passage:
         if sending is None:
             return
         while answer.waiting and not self._paused:
-            piece = answer.waiting.popleft()
-            if self._isChunked:
-                piece = b"%x\r\n%b\r\n" % (len(piece), piece)
-            self._write(piece)
+            self._write(self._framed(answer.waiting.popleft()))
         if answer.fault is not None:
             self._sending = None
             sending.errback(answer.fault)

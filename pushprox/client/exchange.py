@@ -34,6 +34,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from pushprox.client.answer import Answer, NotHTTP, Receiver
+from pushprox.sockets import send
 
 LEAVE_PATIENCE = 5.0
 """Seconds for the server to take its leave too, as TLS wants it."""
@@ -62,23 +63,50 @@ class BrokenOff(Exception):
 
 
 @implementer(IConsumer)
-@attrs.frozen(eq=False)
-class _Chunks:
+@attrs.define(eq=False)
+class _Sending:
     """
-    Sends a body in chunks, one for each piece (RFC 9112 section 7.1).
+    Sends a request: its head, together with the first piece of its body, and each
+    other piece.
+
+    @ivar _head: unless it is sent.
+    @ivar _isChunked: whether each piece is to be a chunk (RFC 9112 section 7.1).
     """
 
     _transport: Any
+    _head: bytes
+    _isChunked: bool
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         self._transport.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
-        self._transport.write(b"0\r\n\r\n")
         self._transport.unregisterProducer()
 
     def write(self, data: bytes) -> None:
-        self._transport.writeSequence((b"%x\r\n" % len(data), data, b"\r\n"))
+        if self._isChunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        send(self._transport, head + data)
+
+    def flush(self) -> None:
+        """
+        Send the head alone, if there is no piece yet.
+        """
+        if self._head:
+            self._send(b"")
+
+    def end(self) -> None:
+        """
+        That was the last piece.
+        """
+        if self._isChunked:
+            self._send(b"0\r\n\r\n")
+        self.flush()
+        self.unregisterProducer()
 
 
 class Line(Protocol):
@@ -146,29 +174,30 @@ class Line(Protocol):
         self.idle = False
         self._answer = Answer(method, receiver)
         self._done = Deferred(lambda _: self._abort())
-        self.transport.write(request)
-        if body is not None:
-            self._send(body)
+        if body is None:
+            send(self.transport, request)
+        else:
+            self._send(request, body)
         return self._done
 
-    def _send(self, body: IBodyProducer) -> None:
-        consumer: IConsumer = self.transport
-        if body.length is UNKNOWN_LENGTH:
-            consumer = _Chunks(self.transport)
+    def _send(self, head: bytes, body: IBodyProducer) -> None:
+        sending = _Sending(self.transport, head, body.length is UNKNOWN_LENGTH)
 
         def sent(_: object) -> None:
             self._body = None
-            consumer.unregisterProducer()
+            sending.end()
 
         def failed(failure: Failure) -> None:
             self._body = self._answer = None
-            self.transport.unregisterProducer()
+            sending.unregisterProducer()
             self.leave()
             self._done.errback(failure)
 
         self._body = body
-        consumer.registerProducer(body, True)
-        body.startProducing(consumer).addCallbacks(sent, failed)
+        sending.registerProducer(body, True)
+        body.startProducing(sending).addCallbacks(sent, failed)
+        if self._body is not None:
+            sending.flush()
 
     def rest(self, timeout: float) -> None:
         """
