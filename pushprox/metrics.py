@@ -2,7 +2,8 @@
 What is counted, on a registry that is handed in, and the /metrics resource.
 
 Counters are plain ints behind a collector: counting costs a dict access on the
-reactor's thread, and all other work is done when somebody asks.
+reactor's thread, and all other work is done when somebody asks. Not before that
+is L{prometheus_client} imported, which takes a megabyte.
 """
 
 from __future__ import annotations
@@ -12,24 +13,30 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
 
-from prometheus_client import CollectorRegistry, Metric, ProcessCollector
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
-from prometheus_client.exposition import choose_encoder
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.web.resource import Resource
-from twisted.web.server import Request
 
 from pushprox import __version__
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Metric
+    from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+    from prometheus_client.registry import Collector
+    from twisted.web.server import Request
 
 #: Upper bounds of durations, in seconds: a scrape takes milliseconds, its
 #: deadline is rarely above a minute.
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+def _families() -> ModuleType:
+    from prometheus_client import core
+
+    return core
 
 
 class Tally:
@@ -60,7 +67,7 @@ class Tally:
         """
         @return: the counts, for a registry.
         """
-        family = CounterMetricFamily(
+        family: CounterMetricFamily = _families().CounterMetricFamily(
             self._name, self._documentation, labels=self._labels
         )
         for values, count in self._counts.items():
@@ -75,11 +82,14 @@ class Reading:
 
     def __init__(
         self,
-        family: type[GaugeMetricFamily] | type[CounterMetricFamily],
+        family: str,
         name: str,
         documentation: str,
         read: Callable[[], float],
     ) -> None:
+        """
+        @param family: what L{prometheus_client} calls such a metric.
+        """
         self._family = family
         self._name = name
         self._documentation = documentation
@@ -89,7 +99,9 @@ class Reading:
         """
         @return: the value of now, for a registry.
         """
-        return self._family(self._name, self._documentation, value=self._read())
+        family = getattr(_families(), self._family)
+        metric: Metric = family(self._name, self._documentation, value=self._read())
+        return metric
 
 
 class Spread:
@@ -122,7 +134,7 @@ class Spread:
         """
         @return: the buckets, for a registry.
         """
-        family = HistogramMetricFamily(
+        family: HistogramMetricFamily = _families().HistogramMetricFamily(
             self._name, self._documentation, labels=self._labels
         )
         for values, counts in self._counts.items():
@@ -133,32 +145,74 @@ class Spread:
         return family
 
 
-class Ledger:
+class Registry(Protocol):
     """
-    All that one program counts.
+    Where collectors can be read.
     """
 
-    def __init__(self, registry: CollectorRegistry, program: str) -> None:
+    def register(self, collector: Any) -> None:
+        """
+        Read this one too.
+        """
+
+
+class LateRegistry:
+    """
+    A registry for when somebody asks for one.
+    """
+
+    def __init__(self) -> None:
+        self._collectors: list[Any] = []
+
+    def register(self, collector: Any) -> None:
+        """
+        Read this one too.
+        """
+        self._collectors.append(collector)
+
+    def make(self) -> CollectorRegistry:
+        """
+        @return: one that reads all.
+        """
+        from prometheus_client import CollectorRegistry
+
+        registry = CollectorRegistry()
+        for collector in self._collectors:
+            registry.register(collector)
+        return registry
+
+
+class Ledger:
+    """
+    All that one program counts, and what its process needs.
+    """
+
+    def __init__(self, registry: Registry, program: str) -> None:
         """
         @param registry: where it can be read.
         @param program: C{"proxy"} or C{"client"}.
         """
         self._entries: list[Tally | Reading | Spread] = []
         self._program = program
+        self._process: Collector | None = None
         registry.register(self)
-        ProcessCollector(registry=registry)
 
     def collect(self) -> Iterable[Metric]:
         """
         What L{CollectorRegistry} asks of a collector.
         """
-        build = GaugeMetricFamily(
+        if self._process is None:
+            from prometheus_client import ProcessCollector
+
+            self._process = ProcessCollector(registry=None)
+        build = _families().GaugeMetricFamily(
             "pushprox_build_info",
             "What is running here; the value is always 1.",
             labels=["program", "version", "python"],
         )
         build.add_metric([self._program, __version__, platform.python_version()], 1)
         yield build
+        yield from self._process.collect()
         for entry in self._entries:
             yield entry.collect()
 
@@ -182,14 +236,14 @@ class Ledger:
         """
         @param read: called whenever somebody wants to know.
         """
-        self._entries.append(Reading(GaugeMetricFamily, name, documentation, read))
+        self._entries.append(Reading("GaugeMetricFamily", name, documentation, read))
 
     def total(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         """
         @param name: without the suffix C{_total}.
         @param read: called whenever somebody wants to know; it never falls.
         """
-        self._entries.append(Reading(CounterMetricFamily, name, documentation, read))
+        self._entries.append(Reading("CounterMetricFamily", name, documentation, read))
 
 
 class ReactorLag(Service):
@@ -249,6 +303,8 @@ class MetricsResource(Resource):
         """
         @return: all metrics, as Prometheus's exposition format or OpenMetrics.
         """
+        from prometheus_client.exposition import choose_encoder
+
         accept = (request.getHeader(b"Accept") or b"").decode("latin-1")
         try:
             encode, contentType = choose_encoder(accept)

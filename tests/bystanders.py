@@ -166,9 +166,12 @@ class Reception(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The client is gone; a parked poll is not told so.
+        The client is gone; a parked poll is not told so. A push that broke off is
+        taken for whole.
         """
         self.isOpen = False
+        if self._request is not None and self._http.their_state is h11.SEND_BODY:
+            self.factory.pushes.append(self._body)
 
 
 class GoProxy(Factory):

@@ -39,19 +39,49 @@ class Call:
     A request that came, and the way to answer it.
 
     @ivar head: its head as it came.
-    @ivar at: when it came.
+    @ivar body: what came of its body, without chunks.
+    @ivar whole: whether all of it came.
+    @ivar at: when it began.
     @ivar line: the connection that brought it.
     """
 
     timer: IDelayedCall | None = None
     answered = False
+    whole = False
 
-    def __init__(self, line: ServerLine, head: bytes, body: bytes) -> None:
+    def __init__(self, line: ServerLine, head: bytes) -> None:
         self.line = line
         self.head = head
-        self.body = body
+        self.body = b""
         self.at = line.server.net.seconds()
         self.method, self.path, _ = head.split(b"\r\n")[0].split(b" ", 2)
+
+    def feed(self, data: bytes) -> bytes:
+        """
+        Take what is ours.
+
+        @return: the rest.
+        """
+        if self.header(b"Transfer-Encoding") == b"chunked":
+            return self._feedChunks(data)
+        missing = int(self.header(b"Content-Length") or 0) - len(self.body)
+        self.body += data[:missing]
+        self.whole = len(data) >= missing
+        return data[missing:]
+
+    def _feedChunks(self, data: bytes) -> bytes:
+        while chunk := re.match(rb"([0-9a-f]+)\r\n", data):
+            size = int(chunk[1], 16)
+            end = chunk.end() + size + 2
+            if len(data) < end:
+                break
+            assert data[end - 2 : end] == b"\r\n"
+            self.body += data[chunk.end() : end - 2]
+            data = data[end:]
+            if not size:
+                self.whole = True
+                break
+        return data
 
     def header(self, name: bytes) -> bytes | None:
         """
@@ -130,6 +160,7 @@ class ServerLine(Protocol):
     def __init__(self, server: Server) -> None:
         self.server = server
         self._received = b""
+        self._coming: Call | None = None
         self._calls: list[Call] = []
 
     def connectionMade(self) -> None:
@@ -140,18 +171,23 @@ class ServerLine(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Take requests whose bodies have a length.
+        Take requests.
         """
         self._received += data
-        while (end := self._received.find(b"\r\n\r\n") + 4) > 3:
-            head = self._received[:end]
-            found = re.search(rb"(?i)\r\nContent-Length: *(\d+)\r\n", head)
-            whole = end + (int(found[1]) if found else 0)
-            if len(self._received) < whole:
+        while self._received:
+            if self._coming is None:
+                head, end, rest = self._received.partition(b"\r\n\r\n")
+                if not end:
+                    return
+                self._coming = Call(self, head + end)
+                self._received = rest
+                self._calls.append(self._coming)
+                self.server.began(self._coming)
+            call = self._coming
+            self._received = call.feed(self._received)
+            if not call.whole:
                 return
-            call = Call(self, head, self._received[end:whole])
-            self._received = self._received[whole:]
-            self._calls.append(call)
+            self._coming = None
             self.server.called(call)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -197,6 +233,11 @@ class Server(Factory):
         self.connections += 1
         self.onConnect(line)
 
+    def began(self, call: Call) -> None:
+        """
+        The head of a request is there.
+        """
+
     def called(self, call: Call) -> None:
         """
         A request is there.
@@ -212,6 +253,8 @@ class FakeProxy(Server):
 
     @ivar onPoll: is given each poll in place of that, if it is set.
     @ivar onPush: is given each push in place of that, if it is set.
+    @ivar onBegin: is given each push when its head is there.
+    @ivar begun: the pushes whose heads are there.
     @ivar latency: seconds from a request, or from the work for it, to the reply.
     @ivar queue: scrapes for polls to come.
     """
@@ -226,6 +269,8 @@ class FakeProxy(Server):
         self.prefix = prefix
         self.onPoll: Callable[[Call], object] | None = None
         self.onPush: Callable[[Call], object] | None = None
+        self.onBegin: Callable[[Call], object] = lambda call: None
+        self.begun: list[Call] = []
         self.polls: list[Call] = []
         self.pushes: list[Call] = []
         self.queue: list[bytes] = []
@@ -244,6 +289,14 @@ class FakeProxy(Server):
         What was pushed.
         """
         return [Response.fromBytes(push.body) for push in self.pushes]
+
+    def began(self, call: Call) -> None:
+        """
+        The head of a push may be all that ever comes.
+        """
+        if call.path == self.prefix + b"/push":
+            self.begun.append(call)
+            self.onBegin(call)
 
     def called(self, call: Call) -> None:
         """

@@ -526,6 +526,15 @@ class Journey(SynchronousTestCase):
         """
         self.assertEqual((reply.said, reply.body), ("200 OK", body), reply.broken)
 
+    def assertBrokenAmid(self, reply: Reply) -> None:
+        """
+        The scrape brought the beginning of what the target said, and nobody takes
+        it for the whole.
+        """
+        self.assertEqual(reply.status, 200, reply)
+        self.assertIsNotNone(reply.broken)
+        self.assertIsNone(reply.answered)
+
     def assertBrokenOff(self, reply: Reply, words: str) -> None:
         """
         The scrape failed for whoever looks at the status line, and also for who

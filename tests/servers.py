@@ -36,10 +36,12 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.test.iosim import ConnectionCompleter, IOPump
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import HTTPConnectionPool, ResponseNeverReceived, readBody
+from twisted.web.client import readBody
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IPolicyForHTTPS
 
+from pushprox.client.exchange import Unanswered
+from pushprox.client.lines import Lines
 from pushprox.client.location import ProxyLocation
 from pushprox.client.transport import agentFor
 from pushprox.client.trust import tlsPolicy
@@ -255,7 +257,7 @@ class ServersTestCase(SynchronousTestCase):
         url: str,
         environment: Mapping[str, str] | None = None,
         policy: IPolicyForHTTPS | None = None,
-        pool: HTTPConnectionPool | None = None,
+        lines: Lines | None = None,
     ) -> IAgent:
         """
         The agent for a proxy URL in an environment.
@@ -266,7 +268,7 @@ class ServersTestCase(SynchronousTestCase):
             location,
             policy or self.policy,
             WebProxies(environment or {}).proxyFor(location.base),
-            pool,
+            lines or Lines(self.reactor, maxIdle=0),
             10.0,
         )
 
@@ -297,8 +299,7 @@ class ServersTestCase(SynchronousTestCase):
         """
         @return: why a request was never answered.
         """
-        failure = self.failureResultOf(d, ResponseNeverReceived)
-        return " ".join(repr(reason.value) for reason in failure.value.reasons)
+        return repr(self.failureResultOf(d, Unanswered).value.cause)
 
     def assertQuiet(self) -> None:
         """

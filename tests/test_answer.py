@@ -38,6 +38,11 @@ class Pieces:
         assert piece
         self.pieces.append(piece)
 
+    def readEnded(self) -> None:
+        """
+        Only an answer that has begun has reads.
+        """
+
     @property
     def body(self) -> bytes:
         """

@@ -5,6 +5,8 @@ Tests for L{pushprox.client.service}.
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import trustme
@@ -14,9 +16,10 @@ from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
+import pushprox
+from pushprox.client.lines import IDLE_TIMEOUT
 from pushprox.client.polling import Pace, Polling
 from pushprox.client.service import (
-    IDLE_TIMEOUT,
     Options,
     makeClient,
     makeService,
@@ -265,6 +268,26 @@ class ServiceTests(ClientTestCase):
         self.assertEqual(
             {port.number for port in self.net.ports.values()}, {8080, 9100}
         )
+
+    def test_importsNoMoreThanItUses(self) -> None:
+        """
+        What shows the metrics is not there before somebody looks at them, nor are
+        the proxy's rooms at any time.
+        """
+        script = (
+            "import sys, pushprox.client.service;"
+            "print(*[name for name in sys.modules if name.startswith(("
+            "'prometheus_client', 'twisted.web.server', 'pushprox.site',"
+            "'pushprox.channel', 'pushprox.proxy'))])"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", script],
+            env={"PYTHONPATH": str(Path(pushprox.__file__).parent.parent)},
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        self.assertEqual(ended.stdout.split(), [])
 
     def test_metricsPortInUse(self) -> None:
         """

@@ -6,27 +6,32 @@ from __future__ import annotations
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IConsumer, ITCPTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
 
 from pushprox.client.answer import NotHTTP
 from pushprox.client.exchange import LEAVE_PATIENCE, BrokenOff, Line, Unanswered
-
-from .test_answer import Pieces
+from tests.test_answer import Pieces
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: t1\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
 
+POST = b"POST / HTTP/1.1\r\n\r\n"
+
 DONE = Failure(ConnectionDone())
 RESET = Failure(ConnectionLost())
 
 
-class LineTests(SynchronousTestCase):
+class LineTestCase(SynchronousTestCase):
     """
-    A connection to a target.
+    A connection to a server.
     """
 
     def setUp(self) -> None:
@@ -54,6 +59,12 @@ class LineTests(SynchronousTestCase):
         self.assertEqual(self.lost, [self.line])
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertFalse(self.line.idle)
+
+
+class LineTests(LineTestCase):
+    """
+    Exchanges, one after the other.
+    """
 
     def test_exchange(self) -> None:
         """
@@ -260,3 +271,183 @@ class LineTests(SynchronousTestCase):
         self.assertEqual(self.received.pieces, [b"hel"])
         self.line.connectionLost(RESET)
         self.assertGone()
+
+
+@implementer(IBodyProducer)
+class Body:
+    """
+    A body that the test makes.
+
+    @ivar consumer: where it goes.
+    @ivar done: what it said it would fire.
+    """
+
+    consumer: IConsumer
+    stopped = 0
+    resumed = 0
+    paused = 0
+
+    def __init__(self, length: object) -> None:
+        self.length = length
+        self.done: Deferred[None] = Deferred()
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """
+        Begin.
+        """
+        self.consumer = consumer
+        return self.done
+
+    def stopProducing(self) -> None:
+        """
+        Be stopped.
+        """
+        self.stopped += 1
+
+    def pauseProducing(self) -> None:
+        """
+        Be paused.
+        """
+        self.paused += 1
+
+    def resumeProducing(self) -> None:
+        """
+        Be resumed.
+        """
+        self.resumed += 1
+
+
+class BodyTests(LineTestCase):
+    """
+    Requests whose bodies are sent while they are made.
+    """
+
+    def post(self, length: object) -> tuple[Body, Deferred[None]]:
+        """
+        Send a request with a body.
+        """
+        self.received = Pieces()
+        body = Body(length)
+        return body, self.line.exchange(b"POST", POST, self.received, body)
+
+    def test_counted(self) -> None:
+        """
+        A body with a length is sent as it is, with the pace of the connection.
+        """
+        body, done = self.post(5)
+        verifyObject(IBodyProducer, body)
+        self.assertEqual(self.transport.value(), POST)
+        self.assertIs(self.transport.producer, body)
+        self.assertTrue(self.transport.streaming)
+        body.consumer.write(b"ab")
+        body.consumer.write(b"cde")
+        self.assertEqual(self.transport.value(), POST + b"abcde")
+        body.done.callback(None)
+        self.assertIsNone(self.transport.producer)
+        self.assertEqual(self.transport.value(), POST + b"abcde")
+        self.line.dataReceived(ANSWER)
+        self.successResultOf(done)
+        self.assertFalse(self.transport.disconnecting)
+        self.assertEqual(body.stopped, 0)
+
+    def test_chunked(self) -> None:
+        """
+        One without comes in chunks, the last of which is empty.
+        """
+        body, done = self.post(UNKNOWN_LENGTH)
+        verifyObject(IConsumer, body.consumer)
+        self.assertIs(self.transport.producer, body)
+        body.consumer.write(b"ab")
+        body.consumer.write(b"c" * 16)
+        chunks = b"2\r\nab\r\n10\r\n" + b"c" * 16 + b"\r\n"
+        self.assertEqual(self.transport.value(), POST + chunks)
+        body.done.callback(None)
+        self.assertIsNone(self.transport.producer)
+        self.assertEqual(self.transport.value(), POST + chunks + b"0\r\n\r\n")
+        self.line.dataReceived(ANSWER)
+        self.successResultOf(done)
+
+    def test_failed(self) -> None:
+        """
+        A body that cannot be made to its end is not ended: the connection is
+        closed, when what there is of it is sent.
+        """
+        for length in (5, UNKNOWN_LENGTH):
+            self.setUp()
+            body, done = self.post(length)
+            body.consumer.write(b"ab")
+            sent = self.transport.value()
+            body.done.errback(ZeroDivisionError())
+            self.failureResultOf(done, ZeroDivisionError)
+            self.assertEqual(self.transport.value(), sent)
+            self.assertIsNone(self.transport.producer)
+            self.assertTrue(self.transport.disconnecting)
+            self.assertFalse(self.transport.disconnected)
+            self.line.connectionLost(DONE)
+            self.assertGone()
+
+    def test_refused(self) -> None:
+        """
+        An answer that is whole before the body is counts; the body is stopped, and
+        the connection of no more use.
+        """
+        for answer in (ANSWER, CLOSING):
+            self.setUp()
+            body, done = self.post(5)
+            self.line.dataReceived(answer[:-2])
+            self.assertEqual(body.stopped, 0)
+            self.line.dataReceived(answer[-2:])
+            self.successResultOf(done)
+            self.assertEqual(body.stopped, 1)
+            self.assertIsNone(self.transport.producer)
+            self.assertTrue(self.transport.disconnected)
+            self.line.rest(50)
+            self.assertFalse(self.line.idle)
+            self.line.connectionLost(RESET)
+            self.assertEqual(body.stopped, 1)
+            self.assertGone()
+
+    def test_stopped(self) -> None:
+        """
+        However the connection ends, the body is stopped once, and its end does not
+        matter any more.
+        """
+        for end, error in [
+            (lambda line, done: line.connectionLost(RESET), Unanswered),
+            (lambda line, done: done.cancel(), CancelledError),
+            (lambda line, done: line.dataReceived(b"SSH-2.0\r\n"), NotHTTP),
+        ]:
+            self.setUp()
+            body, done = self.post(5)
+            end(self.line, done)
+            self.failureResultOf(done, error)
+            self.assertEqual(body.stopped, 1)
+
+
+@implementer(ITCPTransport)
+class TCP(StringTransport):
+    """
+    A transport that can be told not to wait for more.
+    """
+
+    noDelay = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """
+        Remember it.
+        """
+        self.noDelay = enabled
+
+
+class MadeTests(SynchronousTestCase):
+    """
+    A new connection.
+    """
+
+    def test_noDelay(self) -> None:
+        """
+        Small pieces are not held back by the kernel until more come.
+        """
+        transport = TCP()
+        Line(Clock(), lambda line: None).makeConnection(transport)
+        self.assertTrue(transport.noDelay)

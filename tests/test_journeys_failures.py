@@ -102,29 +102,26 @@ class TargetTests(Journey):
 
     def test_cutWithLength(self) -> None:
         """
-        A body shorter than its length is a 502, and no 200.
+        A body shorter than its length does not arrive as the whole.
         """
-        self.assertBrokenOff(
-            self.breakOff(PLAIN[:-1]),
-            f"Target's answer broke off after {len(METRICS) - 1} bytes",
-        )
+        self.assertBrokenAmid(self.breakOff(PLAIN[:-1]))
 
     def test_cutChunked(self) -> None:
         """
-        A chunked body without its end is a 502, and no 200.
+        A chunked body without its end does not arrive as the whole.
         """
         reply = self.breakOff(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
             b"%x\r\n%b\r\n" % (len(METRICS), METRICS)
         )
-        self.assertBrokenOff(reply, "Target's answer broke off after ")
+        self.assertBrokenAmid(reply)
 
     def test_cutCloseDelimited(self) -> None:
         """
-        A body without a length that ends in a reset is a 502, and no 200.
+        A body without a length that ends in a reset does not arrive as the whole.
         """
         reply = self.breakOff(b"HTTP/1.1 200 OK\r\n\r\n" + METRICS, reset=True)
-        self.assertBrokenOff(reply, "Target's answer broke off after ")
+        self.assertBrokenAmid(reply)
 
     def test_cutInTheHead(self) -> None:
         """

@@ -251,8 +251,8 @@ class GoProxyTests(Journey):
 
     def test_brokenOff(self) -> None:
         """
-        What broke off is pushed as a 502 with a length: this proxy would take
-        anything else for whole.
+        What broke off without a length is pushed as a 502 with one: this proxy
+        would take anything else for whole.
         """
         self.startClient()
 
@@ -266,6 +266,23 @@ class GoProxyTests(Journey):
         push = self.pushed()
         self.assertTrue(push.startswith(b"HTTP/1.1 502 Target's answer broke off"))
         self.assertIn(b"\r\nContent-Length: ", push)
+
+    def test_brokenOffWithLength(self) -> None:
+        """
+        What broke off within its length is pushed no further, but with that length,
+        so that the scraper misses what is missing.
+        """
+        self.startClient()
+
+        def breaking(visit: Visit, request: bytes) -> None:
+            visit.transport.write(PLAIN[:-1])
+            self.net.callLater(1, visit.transport.abortConnection)
+
+        self.exporter.answer = breaking
+        head, _, body = self.pushed().partition(b"\r\n\r\n")
+        self.assertTrue(head.startswith(b"HTTP/1.1 200 OK\r\n"))
+        self.assertIn(b"\r\nContent-Length: %d" % len(METRICS), head)
+        self.assertEqual(body, METRICS[:-1])
 
     def test_withoutBody(self) -> None:
         """

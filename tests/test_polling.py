@@ -445,7 +445,7 @@ class BadTimesTests(PollingTestCase):
 
             inHand: tuple[bytes, ...] = ()
 
-            def take(self, request: object) -> None:
+            def take(self, request: object, announced: bool) -> None:
                 """
                 Fail.
                 """

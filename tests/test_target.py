@@ -27,6 +27,7 @@ from twisted.test.iosim import ConnectionCompleter, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from pushprox.client.arriving import Arriving, Unwanted
 from pushprox.client.exchange import LEAVE_PATIENCE
 from pushprox.client.policy import Policy
 from pushprox.client.target import MAX_REDIRECTS, ScrapeFailed, Targets
@@ -37,6 +38,8 @@ from tests.servers import leafFor, serverOptions
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nup\n"
 
+#: What the target is told of its time.
+TOLD = b"X-Prometheus-Scrape-Timeout-Seconds: 9\r\n"
 
 _LITERALS = {each: [each] for each in ("127.0.0.1", "10.0.0.7", "::1")}
 
@@ -206,9 +209,29 @@ class TargetsTestCase(SynchronousTestCase):
         Scrape; the target gives those answers.
         """
         self.target.answers += answers
-        answer = self.targets.scrape(request or get(), timeout)
+        answer = self.begin(request, timeout)
         self.settle()
         return answer
+
+    def begin(
+        self, request: Request | None = None, timeout: float = 9.0
+    ) -> Deferred[Response]:
+        """
+        Scrape, up to the first connection.
+        """
+        return self.targets.scrape(request or get(), timeout).addCallback(self.whole)
+
+    def whole(self, answer: Arriving) -> Deferred[Response]:
+        """
+        Take all of an answer.
+        """
+
+        def ended(_: None) -> Response:
+            if answer.fault is not None:
+                raise answer.fault
+            return Response(answer.head, b"".join(answer.waiting))
+
+        return answer.hold(2**20, AssertionError("too long")).addCallback(ended)
 
     def assertFails(
         self, answer: Deferred[Response], status: int, reason: str
@@ -241,7 +264,8 @@ class RequestTests(TargetsTestCase):
         """
         The target sees origin-form, the Host of the URL, and the scraper's
         headers byte for byte: nothing that is for one hop, or for the proxy and
-        the client, and nothing that the scraper did not send.
+        the client, and nothing that the scraper did not send but the time that is
+        left.
         """
         headers = (
             (b"user-agent", b"Prometheus/3.5.0"),
@@ -258,8 +282,8 @@ class RequestTests(TargetsTestCase):
             (b"X-Twice", b"2"),
             (b"Identity", b"me"),
             (b"Content-Length", b"0"),
+            (b"x-prometheus-Scrape-Timeout-Seconds", b"10"),
             (b"Authorization", b"Basic dGFyZ2V0OnNlY3JldA=="),
-            (b"X-Prometheus-Scrape-Timeout-Seconds", b"4.9"),
         )
         self.scrape(get(b"http://T1:9100/m?b=2&_scheme=http&a=b+c", headers), OK)
         self.assertEqual(
@@ -272,7 +296,7 @@ class RequestTests(TargetsTestCase):
             b"X-Twice: 2\r\n"
             b"Identity: me\r\n"
             b"Authorization: Basic dGFyZ2V0OnNlY3JldA==\r\n"
-            b"X-Prometheus-Scrape-Timeout-Seconds: 4.9\r\n\r\n",
+            b"X-Prometheus-Scrape-Timeout-Seconds: 9\r\n\r\n",
         )
 
     def test_body(self) -> None:
@@ -282,7 +306,8 @@ class RequestTests(TargetsTestCase):
         self.scrape(get(method=b"POST", body=b"a=b"), OK)
         self.assertEqual(
             self.target.connections[0].received,
-            b"POST /metrics HTTP/1.1\r\nHost: t1:9100\r\nContent-Length: 3\r\n\r\na=b",
+            b"POST /metrics HTTP/1.1\r\nHost: t1:9100\r\n%bContent-Length: 3\r\n\r\na=b"
+            % TOLD,
         )
 
     def test_address(self) -> None:
@@ -291,7 +316,7 @@ class RequestTests(TargetsTestCase):
         """
         for name, host in [("127.0.0.1", b"127.0.0.1"), ("::1", b"[::1]")]:
             self.targets = Targets(self.reactor, Policy(name), self.tls)
-            answer = self.targets.scrape(get(b"http://%b:9100/" % host), 9.0)
+            answer = self.begin(get(b"http://%b:9100/" % host))
             self.assertEqual(self.reactor.tcpClients[0][:2], (name, 9100))
             self.settle()
             accepted = self.target.connections[-1]
@@ -306,7 +331,7 @@ class RequestTests(TargetsTestCase):
         """
         self.names.addresses["node_exporter"] = ["10.0.0.7"]
         self.targets = Targets(self.reactor, Policy("node_exporter"), self.tls)
-        answer = self.targets.scrape(get(b"http://node_exporter:9100/"), 9.0)
+        answer = self.begin(get(b"http://node_exporter:9100/"))
         self.assertEqual(self.reactor.tcpClients[0][:2], ("10.0.0.7", 9100))
         self.target.answers.append(OK)
         self.settle()
@@ -321,7 +346,7 @@ class RequestTests(TargetsTestCase):
         """
         self.names.addresses["t1"] = ["::1", "127.0.0.1"]
         self.target.answers.append(OK)
-        answer = self.targets.scrape(get(), 9.0)
+        answer = self.begin()
         self.assertEqual(self.reactor.tcpClients[0][0], "::1")
         ConnectionCompleter(self.reactor).failOnce()
         self.reactor.advance(0.3)
@@ -368,7 +393,7 @@ class ResponseTests(TargetsTestCase):
 
     def test_chunked(self) -> None:
         """
-        An answer in chunks comes with the length of its whole.
+        An answer in chunks comes without them, and without their trailers.
         """
         answer = self.scrape(
             None,
@@ -377,13 +402,13 @@ class ResponseTests(TargetsTestCase):
         )
         self.assertEqual(
             self.successResultOf(answer),
-            Response(ResponseHead(200, b"OK", (), 3), b"up\n"),
+            Response(ResponseHead(200, b"OK", (), None, True), b"up\n"),
         )
 
     def test_endsWithConnection(self) -> None:
         """
-        An answer that ends with the connection comes with its length, from
-        HTTP/1.0 and from HTTP/1.1.
+        An answer that ends with the connection is whole then, from HTTP/1.0 and
+        from HTTP/1.1.
         """
         for version in (b"1.0", b"1.1"):
             answer = self.scrape(None, b"HTTP/%b 200 OK\r\n\r\nup\n" % version)
@@ -392,7 +417,7 @@ class ResponseTests(TargetsTestCase):
             self.settle()
             self.assertEqual(
                 self.successResultOf(answer),
-                Response(ResponseHead(200, b"OK", (), 3), b"up\n"),
+                Response(ResponseHead(200, b"OK", (), None), b"up\n"),
             )
 
     def test_head(self) -> None:
@@ -412,7 +437,7 @@ class ResponseTests(TargetsTestCase):
         204 and 304 have no body, but a 304 may tell the length of one.
         """
         for line, length in [
-            (b"204 No Content\r\n", 0),
+            (b"204 No Content\r\n", None),
             (b"304 Not Modified\r\n", None),
             (b"304 Not Modified\r\nContent-Length: 9\r\n", 9),
         ]:
@@ -523,7 +548,7 @@ class RefusedTests(TargetsTestCase):
             (NoRouteError(), "Target is unreachable"),
             (TCPTimedOutError(), "Target is unreachable"),
         ]:
-            answer = self.targets.scrape(get(), 9.0)
+            answer = self.begin()
             ConnectionCompleter(self.reactor).failOnce(Failure(failure))
             self.reactor.advance(0.3)
             self.assertFails(answer, 502, reason)
@@ -583,13 +608,26 @@ class TimeTests(TargetsTestCase):
         """
         answer = self.scrape(None, OK[:-1])
         self.reactor.advance(9)
-        self.assertFails(answer, 504, self.late)
+        self.assertFails(answer, 504, "Target did not end its answer in 9 s")
+
+    def test_lateAndSlow(self) -> None:
+        """
+        And it counts from the beginning, whenever the answer began.
+        """
+        answer = self.scrape()
+        self.reactor.advance(4)
+        self.target.connections[0].transport.write(OK[:-1])
+        self.settle()
+        self.reactor.advance(4.9)
+        self.assertNoResult(answer)
+        self.reactor.advance(0.1)
+        self.assertFails(answer, 504, "Target did not end its answer in 9 s")
 
     def test_slowConnection(self) -> None:
         """
         The time counts from before the connection, which is given up, too.
         """
-        answer = self.targets.scrape(get(), 9.0)
+        answer = self.begin()
         self.reactor.advance(9)
         self.assertFails(answer, 504, self.late)
         self.assertTrue(self.reactor.connectors[0].stoppedConnecting)
@@ -601,7 +639,7 @@ class TimeTests(TargetsTestCase):
         it is found later, nobody is asked.
         """
         del self.names.addresses["t1"]
-        answer = self.targets.scrape(get(), 9.0)
+        answer = self.begin()
         self.reactor.advance(9)
         self.assertFails(answer, 504, self.late)
         [receiver] = self.names.waiting
@@ -639,7 +677,7 @@ class TimeTests(TargetsTestCase):
         for answers in [(), (OK[:-1],)]:
             answer = self.scrape(None, *answers)
             answer.cancel()
-            self.failureResultOf(answer, CancelledError)
+            self.failureResultOf(answer, CancelledError, Unwanted)
             self.settle()
             self.assertTrue(self.target.connections[-1].lost)
             self.assertEqual(self.reactor.getDelayedCalls(), [])
@@ -648,7 +686,7 @@ class TimeTests(TargetsTestCase):
         """
         To cancel a scrape gives up the connection that it waits for.
         """
-        answer = self.targets.scrape(get(), 9.0)
+        answer = self.begin()
         answer.cancel()
         self.failureResultOf(answer, CancelledError)
         self.assertTrue(self.reactor.connectors[0].stoppedConnecting)
@@ -659,7 +697,7 @@ class TimeTests(TargetsTestCase):
         To cancel a scrape gives up the lookup of a name.
         """
         del self.names.addresses["t1"]
-        answer = self.targets.scrape(get(), 9.0)
+        answer = self.begin()
         answer.cancel()
         self.failureResultOf(answer, CancelledError)
 
@@ -852,7 +890,7 @@ class CloseTests(TargetsTestCase):
         """
         A scrape that has no connection yet is waited for, and needs none.
         """
-        answer = self.targets.scrape(get(), 9.0)
+        answer = self.begin()
         closed = self.targets.close()
         self.assertNoResult(closed)
         ConnectionCompleter(self.reactor).failOnce()
@@ -901,10 +939,12 @@ class RedirectTests(TargetsTestCase):
                 self.assertEqual(self.successResultOf(answer).head.status, 200)
         requests = b"".join([each.received for each in self.target.connections])
         self.assertEqual(
-            requests.count(b"GET /new?x=1 HTTP/1.1\r\nHost: t1:9100\r\n\r\n"), 5
+            requests.count(b"GET /new?x=1 HTTP/1.1\r\nHost: t1:9100\r\n%b\r\n" % TOLD),
+            5,
         )
         self.assertEqual(
-            requests.count(b"HEAD /new?x=1 HTTP/1.1\r\nHost: t1:9100\r\n\r\n"), 5
+            requests.count(b"HEAD /new?x=1 HTTP/1.1\r\nHost: t1:9100\r\n%b\r\n" % TOLD),
+            5,
         )
 
     def test_handedBack(self) -> None:
@@ -921,7 +961,7 @@ class RedirectTests(TargetsTestCase):
             redirect(b"/metrics").replace(b"Location", b"X-Location"),
         ]:
             response = self.successResultOf(self.scrape(None, moved))
-            self.assertEqual(response.toBytes()[9:12], moved[9:12])
+            self.assertEqual(response.head.status, int(moved[9:12]))
             self.assertEqual(response.body, b"there")
 
     def test_otherMethods(self) -> None:
@@ -973,7 +1013,7 @@ class RedirectTests(TargetsTestCase):
             self.assertIn(b"\r\nAuthorization: Basic eA==\r\n", request)
             self.assertIn(b"\r\ncookie: a=b\r\n", request)
         for request in (other.connections[0].received, again):
-            self.assertTrue(request.endswith(b"\r\nAccept: */*\r\n\r\n"))
+            self.assertTrue(request.endswith(b"\r\nAccept: */*\r\n%b\r\n" % TOLD))
             self.assertNotIn(b"eA==", request)
             self.assertNotIn(b"a=b", request)
 
@@ -981,7 +1021,7 @@ class RedirectTests(TargetsTestCase):
         """
         A failure behind a redirect names the target that failed.
         """
-        answer = self.targets.scrape(get(), 9.0)
+        answer = self.begin()
         self.target.answers.append(redirect(b"http://t1:9102/"))
         self.settleRefusing(9102)
         error = self.assertFails(answer, 502, "Target refused the connection")
@@ -1037,7 +1077,7 @@ class TLSTests(TargetsTestCase):
         self.assertEqual(len(self.target.connections), 1)
         self.assertEqual(
             self.target.connections[0].received,
-            b"GET /metrics HTTP/1.1\r\nHost: t1:9443\r\n\r\n" * 2,
+            b"GET /metrics HTTP/1.1\r\nHost: t1:9443\r\n%b\r\n" % TOLD * 2,
         )
 
     def test_address(self) -> None:
@@ -1176,5 +1216,6 @@ class TLSTests(TargetsTestCase):
         self.successResultOf(answer)
         self.assertIn(b"eA==", self.target.connections[0].received)
         self.assertEqual(
-            plain.connections[0].received, b"GET / HTTP/1.1\r\nHost: t1:9101\r\n\r\n"
+            plain.connections[0].received,
+            b"GET / HTTP/1.1\r\nHost: t1:9101\r\n%b\r\n" % TOLD,
         )

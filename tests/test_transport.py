@@ -4,15 +4,13 @@ Tests for L{pushprox.client.transport}: every way out, up to what arrives.
 
 from __future__ import annotations
 
-from typing import Any
-
 from treq.client import HTTPClient
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IPolicyForHTTPS
+from twisted.web.iweb import IAgent, IPolicyForHTTPS
 from zope.interface.verify import verifyObject
 
+from pushprox.client.lines import Lines
 from pushprox.client.location import ProxyLocation
 from pushprox.client.tunnel import TunnelRefused
 from pushprox.client.webproxy import WebProxyError
@@ -51,25 +49,22 @@ class DirectTests(ServersTestCase):
             for web in ("", "web", "user@web"):
                 agent = self.agent(url, {"HTTP_PROXY": web, "HTTPS_PROXY": web})
                 verifyObject(IAgent, agent)
-        agent: Any = self.agent("https://proxy/", {"HTTPS_PROXY": "web"})
-        ways = agent._endpointFactory
-        verifyObject(IAgentEndpointFactory, ways)
-        verifyObject(IStreamClientEndpoint, ways.toWebProxy(ways.webProxy))
+                verifyObject(IStreamClientEndpoint, agent.endpoint)
 
-    def test_pool(self) -> None:
+    def test_resting(self) -> None:
         """
-        A connection from the pool serves the next request too.
+        A connection that rests serves the next request too.
         """
         server = Server()
         self.listen(8443, server, serverOptions(self.leaf))
-        pool = HTTPConnectionPool(self.reactor)
-        agent = self.agent("https://proxy.example:8443/", pool=pool)
+        lines = Lines(self.reactor, maxIdle=1)
+        agent = self.agent("https://proxy.example:8443/", lines=lines)
         for _ in range(2):
             d = self.get(agent, "https://proxy.example:8443/poll")
             self.assertEqual(self.successResultOf(d), b"ok")
         self.assertEqual(len(server.connections), 1)
         self.assertEqual(len(server.heads), 2)
-        pool.closeCachedConnections()
+        lines.closeResting()
         self.settle()
         self.assertEqual(server.connections, [])
         self.assertQuiet()
@@ -166,14 +161,14 @@ class AbsoluteFormTests(ServersTestCase):
         self.assertEqual(self.successResultOf(d), b"ok")
         self.assertNotIn(b"Proxy-Auth", b"\n".join(server.heads[0]))
 
-    def test_pool(self) -> None:
+    def test_resting(self) -> None:
         """
-        A connection from the pool serves the next request too.
+        A connection that rests serves the next request too.
         """
         server = Server()
         self.listen(3128, server)
-        pool = HTTPConnectionPool(self.reactor)
-        agent = self.agent("http://proxy/", {"HTTP_PROXY": "web:3128"}, pool=pool)
+        lines = Lines(self.reactor, maxIdle=1)
+        agent = self.agent("http://proxy/", {"HTTP_PROXY": "web:3128"}, lines=lines)
         for _ in range(2):
             self.successResultOf(self.get(agent, "http://proxy/poll"))
         self.assertEqual((len(server.connections), len(server.heads)), (1, 2))
@@ -278,14 +273,14 @@ class ConnectTests(ServersTestCase):
         self.assertIn("VerificationError", self.refusal(d))
         self.assertEqual(self.server.heads, [])
 
-    def test_pool(self) -> None:
+    def test_resting(self) -> None:
         """
-        A tunnel from the pool serves the next request too.
+        A tunnel that rests serves the next request too.
         """
         self.listen(3128, self.web)
-        pool = HTTPConnectionPool(self.reactor)
+        lines = Lines(self.reactor, maxIdle=1)
         agent = self.agent(
-            "https://proxy.example/", {"HTTPS_PROXY": "web:3128"}, pool=pool
+            "https://proxy.example/", {"HTTPS_PROXY": "web:3128"}, lines=lines
         )
         for _ in range(2):
             self.successResultOf(self.get(agent, "https://proxy.example/poll"))

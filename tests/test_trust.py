@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import AcceptableCiphers, Certificate, TLSVersion
 from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.web.client import HTTPConnectionPool
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface.verify import verifyObject
 
+from pushprox.client.lines import Lines
 from pushprox.client.trust import tlsPolicy
 from tests.servers import Server, ServersTestCase, leafFor, serverOptions
 
@@ -187,7 +187,7 @@ class TLSTests(ServersTestCase):
             self.pem(*ours.cert_chain_pems),
             self.pem(ours.private_key_pem),
         )
-        d = self.fetched(url, policy=policy, pool=HTTPConnectionPool(self.reactor))
+        d = self.fetched(url, policy=policy, lines=Lines(self.reactor, maxIdle=1))
         self.assertEqual(self.successResultOf(d), b"ok")
         transport: Any = server.connections[0].transport
         self.assertEqual(

@@ -9,7 +9,9 @@ import gzip
 from twisted.internet.defer import CancelledError, TimeoutError
 
 from pushprox import __version__
-from pushprox.client.uplink import LISTED, MAX_REPLY, STALE, Uplink, UplinkError
+from pushprox.client.agent import MAX_REPLY
+from pushprox.client.body import Whole
+from pushprox.client.uplink import LISTED, STALE, Uplink, UplinkError
 from tests.fakeproxy import URL, Call, ClientTestCase, FakeProxy, GoProxy
 
 
@@ -61,7 +63,6 @@ class RequestTests(UplinkTestCase):
         A poll is a POST of the name that says who asks, what it has in hand and
         for how long to wait.
         """
-        self.uplink.instance = "abc"
         polling = self.uplink.poll(25.0, 10.0, [b"id-1", b"id-2"])
         self.net.settle()
         [call] = self.proxy.polls
@@ -75,7 +76,7 @@ class RequestTests(UplinkTestCase):
                 b"Content-Length: 2",
                 b"Accept-Encoding: gzip",
                 b"Prefer: wait=25",
-                b"Pushprox-Instance: abc",
+                b"Pushprox-Instance: " + self.uplink.instance.encode(),
                 b"Pushprox-Taken: id-1, id-2",
                 b"Pushprox-Version: " + version,
                 b"",
@@ -115,7 +116,7 @@ class RequestTests(UplinkTestCase):
         A push is a POST of the answer that says who brings it, and asks for no
         wait.
         """
-        pushing = self.uplink.push(b"HTTP/1.1 200 OK\r\n\r\n", 5.0)
+        pushing = self.uplink.push(Whole(b"HTTP/1.1 200 OK\r\n\r\n"), 5.0)
         self.net.settle()
         [call] = self.proxy.pushes
         self.assertEqual(call.body, b"HTTP/1.1 200 OK\r\n\r\n")
@@ -136,7 +137,7 @@ class RequestTests(UplinkTestCase):
         proxy = self.proxyAt(8081, FakeProxy(self.net, prefix=b"/push/prox"))
         uplink = self.uplinkTo("http://me:secret@proxy:8081/push/prox")
         uplink.poll(25.0, 10.0, [])
-        uplink.push(b"x", 5.0)
+        uplink.push(Whole(b"x"), 5.0)
         self.net.settle()
         for [call] in (proxy.polls, proxy.pushes):
             self.assertEqual(call.header(b"Authorization"), b"Basic bWU6c2VjcmV0")
@@ -223,14 +224,31 @@ class ReplyTests(UplinkTestCase):
         self.net.settle()
         self.assertEqual(self.successResultOf(polling).body, b"work" * 1000)
 
+    def test_bomb(self) -> None:
+        """
+        A compressed reply counts as what it was, and is read no further than it
+        may be long.
+        """
+        polling, call = self.polled()
+        data = gzip.compress(b"x" * (MAX_REPLY + 1) + b"y" * MAX_REPLY)
+        call.say(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+            % len(data)
+        )
+        for half in (data[: len(data) // 2 + 99], data[len(data) // 2 + 99 :]):
+            call.say(half)
+            self.net.settle()
+        failure = self.failureResultOf(polling, UplinkError)
+        self.assertIn(f"over {MAX_REPLY} bytes", str(failure.value))
+
     def test_badGzip(self) -> None:
         """
-        A reply that only claims to be compressed brings nothing.
+        A reply that only claims to be compressed is an error.
         """
         polling, call = self.polled()
         call.reply(200, b"work", b"Content-Encoding: gzip")
         self.net.settle()
-        self.assertEqual(self.successResultOf(polling).body, b"")
+        self.failureResultOf(polling, UplinkError)
 
     def test_chunked(self) -> None:
         """
@@ -284,7 +302,7 @@ class ReplyTests(UplinkTestCase):
         """
         self.assertIsNone(self.uplink.roundTrip)
         for seconds, expected in ((1.0, 1.0), (0.5, 0.5), (9.0, 0.55)):
-            pushing = self.uplink.push(b"x", 10.0)
+            pushing = self.uplink.push(Whole(b"x"), 10.0)
             self.net.settle()
             self.net.pass_(seconds)
             self.proxy.pushes[-1].reply(200)
@@ -391,7 +409,7 @@ class FailureTests(UplinkTestCase):
         A push whose time is over before it is connected was too late.
         """
         self.net.blackHoles.add("10.0.0.1")
-        pushing = self.uplink.push(b"x", 2.0)
+        pushing = self.uplink.push(Whole(b"x"), 2.0)
         self.net.pass_(2.0)
         self.failureResultOf(pushing, TimeoutError)
         self.assertEqual(self.net.getDelayedCalls(), [])
@@ -435,7 +453,7 @@ class RepetitionTests(UplinkTestCase):
         A push is repeated likewise, with its whole body.
         """
         self.warmUp()
-        pushing = self.uplink.push(b"answer", 5.0)
+        pushing = self.uplink.push(Whole(b"answer"), 5.0)
         self.net.settle()
         self.proxy.pushes[-1].cut()
         self.net.settle()

@@ -19,13 +19,15 @@ from httptools import (
 
 from pushprox.framing import MAX_HEAD
 from pushprox.headers import (
+    HOP_BY_HOP,
     MalformedMessage,
     allHeaders,
     endToEnd,
     firstHeader,
-    without,
 )
 from pushprox.message import ResponseHead
+
+_ENDING = HOP_BY_HOP | {b"content-length"}
 
 
 class NotHTTP(Exception):
@@ -50,6 +52,11 @@ class Receiver(Protocol):
     def bodyReceived(self, piece: bytes) -> None:
         """
         The next bytes of the body, without its transfer coding.
+        """
+
+    def readEnded(self) -> None:
+        """
+        That was all that came at once, and the answer goes on.
         """
 
 
@@ -92,6 +99,8 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """
+        Take the next piece, unless it is whole.
+
         @raise NotHTTP: as soon as this cannot become an answer.
         """
         self.begun = True
@@ -106,8 +115,13 @@ class Answer:
                 raise NotHTTP(str(error)) from None
         # llhttp limits neither heads, nor interim answers, nor trailers.
         self._unread = 0 if self.received > before else self._unread + len(data)
-        if self._unread > MAX_HEAD and not self.whole:
+        if self.whole:
+            # It holds us as we hold it: a circle, which is dear to collect.
+            del self._parser
+            return
+        if self._unread > MAX_HEAD:
             raise NotHTTP(f"over {MAX_HEAD} bytes of head or trailers")
+        self._receiver.readEnded()
 
     def connectionEnded(self, cleanly: bool) -> None:
         """
@@ -154,7 +168,7 @@ class Answer:
             head = ResponseHead(
                 status,
                 self._reason,
-                without(endToEnd(headers), b"content-length"),
+                endToEnd(headers, _ENDING),
                 None if length is None else int(length),
                 bool(codings) and hasBody,
             )

@@ -19,7 +19,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from pushprox.client.measures import Measures
-from pushprox.client.scraping import Scraping, shown
+from pushprox.client.pushing import shown
+from pushprox.client.scraping import Scraping
 from pushprox.client.uplink import Reply, Uplink, UplinkError
 from pushprox.headers import MalformedMessage
 from pushprox.message import Request
@@ -247,7 +248,8 @@ class Polling(Service):
         self._maxPolls = reply.maxPolls
         if reply.status == 200:
             try:
-                self.scraping.take(Request.fromBytes(reply.body))
+                request = Request.fromBytes(reply.body)
+                self.scraping.take(request, announced=reply.version is not None)
             except MalformedMessage as error:
                 text = f"expected a scrape from the proxy: {error}"
                 raise PollFailed(text, reply.held, "no scrape") from None

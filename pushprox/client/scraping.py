@@ -1,8 +1,14 @@
 """
-The scrapes this client has in hand: each is done and its answer pushed.
+The scrapes this client has in hand: each is done, and its answer pushed while
+it comes.
+
+Does not know how an answer is framed in a push (L{pushprox.client.pushing}
+does).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import attrs
 from twisted.internet.defer import (
@@ -15,32 +21,27 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from pushprox.client.arriving import Arriving, Unwanted
+from pushprox.client.body import Passage, Whole
 from pushprox.client.failures import ScrapeFailed
 from pushprox.client.measures import Measures
+from pushprox.client.pushing import mustBeHeld, pushOf, refusalOf, shown, untaken
 from pushprox.client.target import Targets
 from pushprox.client.uplink import Uplink, UplinkError
-from pushprox.deadlines import (
-    TIMEOUT_HEADER,
-    headerFromTimeout,
-    lessMargin,
-    timeoutFromHeader,
-)
-from pushprox.headers import MalformedMessage, firstHeader, replaceHeader, without
-from pushprox.message import Request, Response, ResponseHead
+from pushprox.deadlines import TIMEOUT_HEADER, lessMargin, timeoutFromHeader
+from pushprox.headers import MalformedMessage, firstHeader
+from pushprox.message import Request
 
 #: What the proxy waits if it does not say: the default of the reference.
 DEFAULT_TIMEOUT = 15.0
 
-#: What it means that a push was refused, by the status of the reply. Between us
-#: and the proxy may be others: nginx takes no more than 1 MB if it is not told to.
-UNTAKEN = {
-    400: "The proxy could not read the target's answer",
-    413: "A web server on the way to the proxy refused the target's answer",
-}
-
 #: A turn that was waited for so long was part of why a target seemed slow, in
 #: seconds.
 LONG_TURN = 0.5
+
+#: Bytes of a body that may be held, for a proxy that would take the end of the
+#: push for the end of the answer.
+MAX_HELD = 64 * 1024 * 1024
 
 
 @attrs.frozen
@@ -49,12 +50,14 @@ class _Errand:
     One scrape, as the proxy asked for it.
 
     @ivar due: when the proxy stops waiting, on the clock.
+    @ivar announced: whether the proxy told what it is.
     """
 
     id: bytes
     request: Request
     began: float
     due: float
+    announced: bool
 
     @property
     def url(self) -> str:
@@ -75,6 +78,7 @@ class Scraping:
     uplink: Uplink
     measures: Measures
     concurrency: int = 100
+    maxHeld: int = MAX_HELD
 
     _turns: DeferredSemaphore = attrs.field(init=False)
     _inHand: dict[bytes, Deferred[None]] = attrs.field(factory=dict, init=False)
@@ -91,10 +95,13 @@ class Scraping:
         """
         return list(self._inHand)
 
-    def take(self, request: Request) -> None:
+    def take(self, request: Request, announced: bool) -> None:
         """
         Begin a scrape, unless we are at it: a proxy that was not sure that its
         request arrived may send it again.
+
+        @param announced: whether the proxy told what it is. If not, it is one of
+            the reference.
 
         @raise MalformedMessage: if the request has no id, so that nobody could
             be answered.
@@ -105,9 +112,9 @@ class Scraping:
         if id in self._inHand:
             return
         now = self.clock.seconds()
-        announced = firstHeader(request.headers, TIMEOUT_HEADER)
-        timeout = timeoutFromHeader(announced) or DEFAULT_TIMEOUT
-        errand = _Errand(id, request, now, now + timeout)
+        told = firstHeader(request.headers, TIMEOUT_HEADER)
+        timeout = timeoutFromHeader(told) or DEFAULT_TIMEOUT
+        errand = _Errand(id, request, now, now + timeout, announced)
 
         def failed(failure: Failure) -> None:
             self._log.failure("A scrape failed in the client", failure)
@@ -121,89 +128,140 @@ class Scraping:
         doing.chainDeferred(work)
 
     async def _do(self, errand: _Errand) -> None:
-        count = self.measures.scrapeFailed
-        brokeOff = False
         try:
-            response = await self._scrape(errand)
-            count = self.measures.scraped
-            self._log.debug(
-                "Scraped {url}: {status}, {size} bytes",
-                url=errand.url,
-                status=response.head.status,
-                size=len(response.body),
-            )
+            answer = await self._answer(errand)
         except ScrapeFailed as error:
-            self._log.info("{error} ({url})", error=error, url=errand.url)
-            response = refusal(errand.request.method, error)
-            brokeOff = error.brokeOff
+            self._failed(errand, error, error.status)
+            await self._refuse(errand, error)
         except Exception:
             self._log.failure("A scrape failed in the client")
             unforeseen = ScrapeFailed(500, "The client failed; its log says more")
-            response = refusal(errand.request.method, unforeseen)
-        count(response.head.status, self.clock.seconds() - errand.began)
-        await self._push(errand, response, brokeOff)
+            self._count(self.measures.scrapeFailed, errand, unforeseen.status)
+            await self._refuse(errand, unforeseen)
+        else:
+            await self._bring(errand, answer)
 
-    async def _scrape(self, errand: _Errand) -> Response:
+    def _count(
+        self, count: Callable[[int, float], None], errand: _Errand, status: int
+    ) -> None:
+        count(status, self.clock.seconds() - errand.began)
+
+    def _failed(self, errand: _Errand, error: ScrapeFailed, status: int) -> None:
         """
+        @param status: what the scraper gets to see.
+        """
+        self._log.info("{error} ({url})", error=error, url=errand.url)
+        self._count(self.measures.scrapeFailed, errand, status)
+
+    # The target's side.
+
+    async def _answer(self, errand: _Errand) -> Arriving:
+        """
+        Scrape, when it is its turn.
+
+        @return: an answer that can be pushed while it comes.
         @raise ScrapeFailed: if there is no answer of the target.
         """
         began = self.clock.seconds()
-        waiting: Deferred[DeferredSemaphore] = self._turns.acquire()
-        allowed = lessMargin(errand.due - self.clock.seconds())
+        await self._turn(errand.due - began)
+        waited = self.clock.seconds() - began
         try:
-            await waiting.addTimeout(allowed, self.clock)
-        except TimeoutError:
-            raise ScrapeFailed(
-                504, f"Client is busy with {self.concurrency} other scrapes"
-            ) from None
-        try:
-            allowed = lessMargin(errand.due - self.clock.seconds())
-            headers = replaceHeader(
-                errand.request.headers, TIMEOUT_HEADER, headerFromTimeout(allowed)
-            )
-            request = attrs.evolve(errand.request, headers=headers)
-            waited = self.clock.seconds() - began
-            return await self.targets.scrape(request, allowed)
+            return await self._begun(errand)
         except ScrapeFailed as error:
             if error.status == 504 and waited >= LONG_TURN:
                 raise ScrapeFailed(
                     504, f"Client was busy for {waited:.3g} s. {error.reason}"
                 ) from None
             raise
-        finally:
+
+    async def _turn(self, remaining: float) -> None:
+        turn = self._turns.acquire()
+        if not turn.called:
+            turn.addTimeout(lessMargin(remaining), self.clock)
+        try:
+            await turn
+        except TimeoutError:
+            raise ScrapeFailed(
+                504, f"Client is busy with {self.concurrency} other scrapes"
+            ) from None
+
+    async def _begun(self, errand: _Errand) -> Arriving:
+        """
+        Scrape. The turn is over when the answer has ended.
+        """
+        allowed = lessMargin(errand.due - self.clock.seconds())
+        try:
+            answer = await self.targets.scrape(errand.request, allowed)
+        except BaseException:
             self._turns.release()
+            raise
+        answer.ended.addCallback(lambda _: self._turns.release())
+        if mustBeHeld(answer) and not errand.announced:
+            await answer.hold(self.maxHeld, self._tooLong)
+            if answer.fault is not None:
+                raise answer.fault
+        return answer
 
-    async def _push(self, errand: _Errand, response: Response, brokeOff: bool) -> None:
-        """
-        Push an answer; where the way does not carry it, push the news of that.
-        """
-        status = await self._pushOnce(errand, response, brokeOff)
-        reason = UNTAKEN.get(status or 0)
-        if reason is not None:
-            error = ScrapeFailed(502, f"{reason} ({len(response.body)} bytes)")
-            await self._pushOnce(errand, refusal(errand.request.method, error))
+    @property
+    def _tooLong(self) -> ScrapeFailed:
+        size = f"{self.maxHeld / 2**20:g} MiB"
+        return ScrapeFailed(
+            502, f"Target's answer of over {size} has no length, which the proxy needs"
+        )
 
-    async def _pushOnce(
-        self, errand: _Errand, response: Response, brokeOff: bool = False
-    ) -> int | None:
+    # The proxy's side.
+
+    async def _bring(self, errand: _Errand, answer: Arriving) -> None:
         """
-        @param brokeOff: let the push break off as the target did, so that the
-            scraper's connection does too: not all look at the status.
-        @return: the status of the reply, or L{None} if there was none.
+        Push an answer while it comes. Where the way does not carry it, push the
+        news of that.
         """
         remaining = errand.due - self.clock.seconds()
-        # The reference's proxy waits as long as this header says.
-        mine = ((b"Id", errand.id), (TIMEOUT_HEADER, headerFromTimeout(remaining)))
-        head = response.head
-        headers = (*without(head.headers, b"Id", TIMEOUT_HEADER), *mine)
-        data = attrs.evolve(response, head=attrs.evolve(head, headers=headers))
-        octets = data.toBytes(errand.request.method)
-        if brokeOff and errand.request.method != b"HEAD":
-            # To HEAD there is no body that could be short.
-            octets = octets[:-1]
+        body = pushOf(answer, errand.request.method, errand.id, remaining)
+
+        def ended(_: None) -> None:
+            status, fault = answer.head.status, answer.fault
+            if isinstance(fault, ScrapeFailed):
+                self._failed(errand, fault, status if body.started else fault.status)
+                return
+            self._count(self.measures.scraped, errand, status)
+            self._log.debug(
+                "Scraped {url}: {status}, {size} bytes",
+                url=errand.url,
+                status=status,
+                size=answer.size,
+            )
+
+        answer.ended.addCallback(ended)
+        try:
+            status = await self._push(errand, body, remaining)
+        finally:
+            # Whatever became of the push, nothing of the answer stays behind.
+            answer.breakOff(Unwanted())
+        news = untaken(status, answer) if body.started else answer.fault
+        if isinstance(news, ScrapeFailed):
+            await self._refuse(errand, news)
+
+    async def _refuse(self, errand: _Errand, error: ScrapeFailed) -> None:
+        """
+        Push the news that there is no answer.
+        """
+        remaining = errand.due - self.clock.seconds()
+        octets = refusalOf(error, errand.request.method, errand.id, remaining)
+        await self._push(errand, Whole(octets), remaining)
+
+    async def _push(
+        self, errand: _Errand, body: Passage | Whole, remaining: float
+    ) -> int | None:
+        """
+        @return: the status of the reply, or L{None} if there was none.
+        """
         status = None
         try:
-            reply = await self.uplink.push(octets, max(remaining, 0.001))
+            reply = await self.uplink.push(body, max(remaining, 0.001))
+        except ScrapeFailed:
+            # No fault of the push, which had to break off with its target.
+            return None
         except TimeoutError:
             problem = "the proxy did not take it in time"
         except UplinkError as error:
@@ -211,7 +269,7 @@ class Scraping:
         else:
             status = reply.status
             if status < 300:
-                self.measures.pushed(len(octets))
+                self.measures.pushed(body.sent)
                 return status
             problem = f"{status} {reply.reason}: {shown(reply.body)}"
         self.measures.pushFailed()
@@ -231,24 +289,3 @@ class Scraping:
             [work.addBoth(lambda _: None) for work in self._inHand.values()]
         )
         return ended.addCallback(lambda _: None)
-
-
-def refusal(method: bytes, error: ScrapeFailed) -> Response:
-    """
-    What a scraper gets in place of its target's answer.
-
-    @param method: of its request: an answer to HEAD has no body.
-    """
-    body = f"{error}\n".encode("utf-8", "replace")
-    headers = ((b"Content-Type", b"text/plain; charset=utf-8"),)
-    reason = error.reason.encode("ascii")
-    head = ResponseHead(error.status, reason, headers, len(body))
-    return Response(head, b"" if method == b"HEAD" else body)
-
-
-def shown(body: bytes) -> str:
-    """
-    The beginning of a reply's body, in one line, for a log.
-    """
-    text = body[:200].decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else " " for c in text).strip()

@@ -10,21 +10,17 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry
+import attrs
 from treq.client import HTTPClient
-from twisted.application.service import IService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
-from twisted.logger import Logger
 from twisted.python import usage
-from twisted.python.failure import Failure
-from twisted.web.client import HTTPConnectionPool
 from twisted.web.iweb import IPolicyForHTTPS
-from twisted.web.resource import Resource
 
+from pushprox.client.lines import Lines
 from pushprox.client.location import ProxyLocation
 from pushprox.client.measures import Measures
+from pushprox.client.ownmetrics import OwnMetrics
 from pushprox.client.policy import Policy
 from pushprox.client.polling import Pace, Polling
 from pushprox.client.scraping import Scraping
@@ -33,7 +29,7 @@ from pushprox.client.transport import agentFor
 from pushprox.client.trust import tlsPolicy
 from pushprox.client.uplink import Uplink
 from pushprox.client.webproxy import WebProxies
-from pushprox.metrics import Ledger, MetricsResource, ReactorLag
+from pushprox.metrics import LateRegistry, Ledger, ReactorLag, Registry
 from pushprox.names import nameFromText
 from pushprox.options import Options as BaseOptions
 from pushprox.options import (
@@ -46,14 +42,9 @@ from pushprox.options import (
     readableFile,
 )
 from pushprox.process import raiseFileLimit
-from pushprox.site import Site
 
 #: How long one attempt to connect may take, in seconds.
 CONNECT_TIMEOUT = 10.0
-
-#: How long a connection to the proxy may rest, in seconds: less than the proxy
-#: and what may stand before it keep theirs.
-IDLE_TIMEOUT = 50
 
 
 def nameOfMachine(
@@ -185,51 +176,9 @@ class Options(BaseOptions):
         )
 
 
-class OwnMetrics(Service):
-    """
-    The port for our own metrics. A client without it still does its work.
-    """
-
-    _log = Logger()
-
-    def __init__(self, endpoint: IStreamServerEndpoint, site: Site) -> None:
-        self._endpoint = endpoint
-        self._site = site
-        self._port: IListeningPort | None = None
-
-    def startService(self) -> None:
-        """
-        Listen, or say that we could not.
-        """
-        super().startService()
-
-        def listening(port: IListeningPort) -> None:
-            self._port = port
-
-        def failed(failure: Failure) -> None:
-            self._log.warn(
-                "--metrics-addr: {error} Running on without metrics",
-                error=failure.getErrorMessage(),
-            )
-
-        self._endpoint.listen(self._site).addCallbacks(listening, failed)
-
-    def stopService(self) -> Deferred[None]:
-        """
-        Stop listening, and close all connections.
-        """
-        super().stopService()
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
-        if self._port is not None:
-            await maybeDeferred(self._port.stopListening)
-        await self._site.close()
-
-
 def makeClient(
     reactor: Any,
-    registry: CollectorRegistry,
+    registry: Registry,
     location: ProxyLocation,
     name: str,
     pace: Pace,
@@ -249,16 +198,17 @@ def makeClient(
     ledger = Ledger(registry, "client")
     measures = Measures(ledger)
     webProxy = webProxies.proxyFor(location.base)
-    pool = HTTPConnectionPool(reactor)
-    pool.cachedConnectionTimeout = IDLE_TIMEOUT
-    pool.maxPersistentPerHost = pace.polls + concurrency
-    pooled, fresh = (
-        HTTPClient(agentFor(reactor, location, trust, webProxy, kept, CONNECT_TIMEOUT))
-        for kept in (pool, None)
+    lines = Lines(reactor, maxIdle=pace.polls + concurrency)
+    agent = agentFor(reactor, location, trust, webProxy, lines, CONNECT_TIMEOUT)
+    uplink = Uplink(
+        reactor,
+        location,
+        HTTPClient(agent),
+        HTTPClient(attrs.evolve(agent, takesResting=False)),
+        lines.closeResting,
+        name,
+        secrets.token_hex(8),
     )
-    closeResting = pool.closeCachedConnections
-    instance = secrets.token_hex(8)
-    uplink = Uplink(reactor, location, pooled, fresh, closeResting, name, instance)
     targets = Targets(reactor, Policy(name), targetTrust)
     scraping = Scraping(reactor, targets, uplink, measures, concurrency)
     polling = Polling(
@@ -267,7 +217,7 @@ def makeClient(
         scraping,
         measures,
         pace,
-        atEnd=(targets.close, closeResting),
+        atEnd=(targets.close, lines.close),
     )
     measures.watch(
         lambda: len(scraping.inHand), lambda: polling.open, lambda: polling.connected
@@ -289,7 +239,7 @@ def makeService(
     if reactor is None:
         from twisted.internet import reactor
     raiseFileLimit()
-    registry = CollectorRegistry()
+    registry = LateRegistry()
     program = Program(options)
     try:
         services = makeClient(
@@ -308,8 +258,6 @@ def makeService(
     for service in services:
         service.setServiceParent(program)
     if options["metrics-addr"]:
-        root = Resource()
-        root.putChild(b"metrics", MetricsResource(registry))
         endpoint = serverFromString(reactor, options["metrics-addr"])
-        OwnMetrics(endpoint, Site(root, reactor)).setServiceParent(program)
+        OwnMetrics(endpoint, reactor, registry).setServiceParent(program)
     return program

@@ -13,20 +13,25 @@ A scrape goes to its target straight: web proxies are for the way out.
 from __future__ import annotations
 
 import re
+from functools import partial
+from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, fail
-from twisted.internet.endpoints import connectProtocol, wrapClientTLS
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred, fail, gatherResults
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 
+from pushprox.client.arriving import Arriving
 from pushprox.client.connecting import endpointFor
 from pushprox.client.exchange import BrokenOff, Line, Unanswered
 from pushprox.client.failures import FAULTS, ScrapeFailed, reasonOf
-from pushprox.client.policy import Destination, NotAllowed, Origin, Policy
+from pushprox.client.lines import Lines
+from pushprox.client.policy import Destination, NotAllowed, Policy
+from pushprox.deadlines import TIMEOUT_HEADER, headerFromTimeout
 from pushprox.headers import Headers, endToEnd, firstHeader, without
-from pushprox.message import Request, Response, ResponseHead
+from pushprox.message import Request
 
 __all__ = ["ScrapeFailed", "Targets"]
 
@@ -39,35 +44,9 @@ _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _SAFE = frozenset([b"GET", b"HEAD"])
 
 # What is written anew, and what is between the client and the proxy.
-_notForTargets = re.compile(rb"(?i:host|content-length|id|pushprox-.*)").fullmatch
-
-
-@attrs.define(eq=False)
-class _Collected:
-    """
-    An answer in memory.
-    """
-
-    _head: ResponseHead | None = None
-    _pieces: list[bytes] = attrs.field(factory=list)
-
-    def headReceived(self, head: ResponseHead) -> None:
-        self._head = head
-
-    def bodyReceived(self, piece: bytes) -> None:
-        self._pieces.append(piece)
-
-    def response(self, method: bytes) -> Response:
-        """
-        @param method: of the request. To HEAD, and with 304, an answer tells
-            the length of a body that it does not have (RFC 9110 section 8.6).
-        """
-        head = self._head
-        assert head is not None
-        body = b"".join(self._pieces)
-        if method != b"HEAD" and head.status != 304:
-            head = attrs.evolve(head, length=len(body), chunked=False)
-        return Response(head, body)
+_notForTargets = re.compile(
+    rb"(?i:host|content-length|id|%b|pushprox-.*)" % TIMEOUT_HEADER
+).fullmatch
 
 
 def _requestBytes(
@@ -87,6 +66,15 @@ def _requestBytes(
     )
 
 
+def _explained(destination: Destination, error: Exception) -> ScrapeFailed:
+    """
+    @param error: one of L{FAULTS}.
+    """
+    reason = reasonOf(error, destination.host)
+    brokeOff = isinstance(error, BrokenOff)
+    return ScrapeFailed(502, reason, str(destination), brokeOff)
+
+
 @attrs.define(eq=False)
 class Targets:
     """
@@ -95,33 +83,31 @@ class Targets:
     @ivar _reactor: which connects, and is the clock.
     @ivar _policy: what may be scraped.
     @ivar _tls: what a target has to prove over TLS.
-    @ivar _idleTimeout: seconds that a connection rests before it is closed.
-    @ivar _maxIdlePerTarget: connections to one scheme, host and port that rest.
-    @ivar _lines: all connections, and which scheme, host and port they lead to.
-    @ivar _scrapes: those under way.
-    @ivar _closed: fires when nothing is left, after L{close}.
+    @ivar _lines: by scheme, host and port; two of each may rest.
+    @ivar _scrapes: those whose answers have not begun.
     """
 
     _reactor: IReactorTime
     _policy: Policy
     _tls: IPolicyForHTTPS
-    _idleTimeout: float = 50.0
-    _maxIdlePerTarget: int = 2
-    _lines: dict[Line, Origin] = attrs.field(factory=dict, init=False)
-    _scrapes: set[Deferred[Response]] = attrs.field(factory=set, init=False)
-    _closed: Deferred[None] | None = attrs.field(default=None, init=False)
+    _lines: Lines = attrs.field(init=False)
+    _scrapes: set[Deferred[Any]] = attrs.field(factory=set, init=False)
 
-    def scrape(self, request: Request, timeout: float) -> Deferred[Response]:
+    def __attrs_post_init__(self) -> None:
+        self._lines = Lines(self._reactor, maxIdle=2)
+
+    def scrape(self, request: Request, timeout: float) -> Deferred[Arriving]:
         """
         Ask a target, and follow its redirects within our own name. To cancel is
         to close the connection.
 
         @param request: as it came from the proxy, with its absolute URL.
         @param timeout: seconds for all of it, from the connection to the last
-            byte.
+            byte. The target is told.
 
-        @return: fires with the target's answer, less what ends at this hop, or
-            fails with L{ScrapeFailed}.
+        @return: fires when the target's answer, less what ends at this hop, has
+            begun, or fails with L{ScrapeFailed}, which is also its C{fault} where
+            it breaks off.
         """
         try:
             destination = self._policy.destination(request.url)
@@ -129,30 +115,47 @@ class Targets:
             return fail(ScrapeFailed(403, str(error)))
         except ValueError as error:
             return fail(ScrapeFailed(400, f"Bad URL: {error}"))
+        due = self._reactor.seconds() + timeout
 
-        def tooLate(_: object, seconds: float) -> Response:
-            reason = f"Target did not answer in {round(seconds, 2):g} s"
+        def tooLate(_: object, __: float) -> Arriving:
+            reason = f"Target did not answer in {round(timeout, 2):g} s"
             raise ScrapeFailed(504, reason, str(destination))
 
         def giveUp(reason: Failure) -> Failure:
             scraping.cancel()
             return reason
 
+        def begun(answer: Arriving) -> Arriving:
+            if answer.isOver:
+                return answer
+            reason = f"Target did not end its answer in {round(timeout, 2):g} s"
+            fault = ScrapeFailed(504, reason, str(destination))
+            remaining = due - self._reactor.seconds()
+            expiry = self._reactor.callLater(remaining, answer.expire, fault)
+
+            def ended(_: None) -> None:
+                if expiry.active():
+                    expiry.cancel()
+
+            answer.ended.addCallback(ended)
+            return answer
+
         def forget(_: object) -> None:
             self._scrapes.discard(scraping)
-            self._checkClosed()
 
         # Without a canceller of its own, it fails with CancelledError at once
         # when cancelled, and ignores what the end of the scrape then makes of
         # that: for a lookup of a name, that it failed.
-        answer: Deferred[Response] = Deferred()
-        answer.addErrback(giveUp)
-        answer.addTimeout(timeout, self._reactor, tooLate)
-        scraping = Deferred.fromCoroutine(self._scrape(request, destination, timeout))
+        answering: Deferred[Arriving] = Deferred()
+        answering.addErrback(giveUp)
+        answering.addTimeout(timeout, self._reactor, tooLate)
+        answering.addCallback(begun)
+        coroutine = self._scrape(request, destination, timeout)
+        scraping: Deferred[Any] = Deferred.fromCoroutine(coroutine)
         self._scrapes.add(scraping)
-        scraping.chainDeferred(answer)
+        scraping.chainDeferred(answering)
         scraping.addBoth(forget)
-        return answer
+        return answering
 
     def close(self) -> Deferred[None]:
         """
@@ -162,28 +165,25 @@ class Targets:
         @return: fires when the last scrape has ended and the last connection is
             gone.
         """
-        self._closed = closed = Deferred[None]()
-        for line in [each for each in self._lines if each.idle]:
-            line.leave()
-        self._checkClosed()
-        return closed
-
-    def _checkClosed(self) -> None:
-        closed = self._closed
-        if closed and not closed.called and not self._lines and not self._scrapes:
-            closed.callback(None)
+        self._lines.letNoneRest()
+        begun = gatherResults(list(self._scrapes))
+        return begun.addCallback(lambda _: self._lines.close())
 
     async def _scrape(
         self, request: Request, destination: Destination, timeout: float
-    ) -> Response:
-        headers = tuple(
-            [each for each in endToEnd(request.headers) if not _notForTargets(each[0])]
-        )
+    ) -> Arriving:
+        passed = [
+            each for each in endToEnd(request.headers) if not _notForTargets(each[0])
+        ]
+        headers = (*passed, (TIMEOUT_HEADER, headerFromTimeout(timeout)))
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._ask(request, headers, destination, timeout)
-            onward = self._onward(request.method, destination, response.head)
+            answer = await self._ask(request, headers, destination, timeout)
+            onward = self._onward(request.method, destination, answer)
             if onward is None:
-                return response
+                return answer
+            await answer.discard()
+            if answer.fault is not None:
+                raise answer.fault
             if onward.origin != destination.origin:
                 # Another port may be another user's, and http is read by all.
                 headers = without(headers, b"authorization", b"cookie")
@@ -193,11 +193,12 @@ class Targets:
         )
 
     def _onward(
-        self, method: bytes, destination: Destination, head: ResponseHead
+        self, method: bytes, destination: Destination, answer: Arriving
     ) -> Destination | None:
         """
         @return: where to ask next, or L{None} if this is the answer.
         """
+        head = answer.head
         location = firstHeader(head.headers, b"location")
         if head.status not in _REDIRECTS or method not in _SAFE or not location:
             return None
@@ -209,57 +210,42 @@ class Targets:
         headers: Headers,
         destination: Destination,
         timeout: float,
-    ) -> Response:
+    ) -> Arriving:
         """
-        One request and its answer.
+        One request, and the beginning of its answer.
         """
         octets = _requestBytes(request, headers, destination)
         try:
-            if request.method in _SAFE and (
-                resting := self._resting(destination.origin)
-            ):
-                try:
-                    return await self._exchange(resting[-1], request.method, octets)
-                except Unanswered:
-                    # The target closed it just when we took it (RFC 9112
-                    # section 9.3.1): that tells nothing about the target.
-                    pass
-            line = await self._connect(destination, timeout)
-            return await self._exchange(line, request.method, octets)
+            if request.method in _SAFE:
+                resting = self._lines.resting(destination.origin)
+                if resting is not None:
+                    try:
+                        return await self._exchange(
+                            resting, request.method, octets, destination
+                        )
+                    except Unanswered:
+                        # The target closed it just when we took it (RFC 9112
+                        # section 9.3.1): that tells nothing about the target.
+                        pass
+            endpoint = self._endpoint(destination, timeout)
+            line = await self._lines.connect(destination.origin, endpoint)
+            return await self._exchange(line, request.method, octets, destination)
         except FAULTS as error:
-            reason = reasonOf(error, destination.host)
-            brokeOff = isinstance(error, BrokenOff)
-            raise ScrapeFailed(502, reason, str(destination), brokeOff) from error
+            raise _explained(destination, error) from error
 
-    async def _exchange(self, line: Line, method: bytes, octets: bytes) -> Response:
-        origin = self._lines[line]
-        collected = _Collected()
-        await line.exchange(method, octets, collected)
-        if self._closed or len(self._resting(origin)) >= self._maxIdlePerTarget:
-            line.leave()
-        else:
-            line.rest(self._idleTimeout)
-        return collected.response(method)
+    def _exchange(
+        self, line: Line, method: bytes, octets: bytes, destination: Destination
+    ) -> Deferred[Arriving]:
+        answer = Arriving(line.transport, partial(_explained, destination))
+        answer.comeBy(self._lines.exchange(line, method, octets, answer))
+        return answer.begun
 
-    def _resting(self, origin: Origin) -> list[Line]:
-        """
-        @return: the connections to a target that can be taken, oldest first.
-        """
-        return [line for line, to in self._lines.items() if line.idle and to == origin]
-
-    async def _connect(self, destination: Destination, timeout: float) -> Line:
-        endpoint = endpointFor(
-            self._reactor, destination.host, destination.port, timeout
-        )
+    def _endpoint(
+        self, destination: Destination, timeout: float
+    ) -> IStreamClientEndpoint:
+        host, port = destination.host, destination.port
+        endpoint = endpointFor(self._reactor, host, port, timeout)
         if destination.scheme == "https":
-            name = destination.host.encode("ascii")
-            creator = self._tls.creatorForNetloc(name, destination.port)
+            creator = self._tls.creatorForNetloc(host.encode("ascii"), port)
             endpoint = wrapClientTLS(creator, endpoint, self._reactor)
-        line = Line(self._reactor, self._forgetLine)
-        await connectProtocol(endpoint, line)
-        self._lines[line] = destination.origin
-        return line
-
-    def _forgetLine(self, line: Line) -> None:
-        del self._lines[line]
-        self._checkClosed()
+        return endpoint

@@ -24,18 +24,13 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ProxyAgent
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import (
-    IAgent,
-    IAgentEndpointFactory,
-    IBodyProducer,
-    IPolicyForHTTPS,
-    IResponse,
-)
+from twisted.web.client import URI
+from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
+from pushprox.client.agent import Agent
 from pushprox.client.connecting import endpointFor
+from pushprox.client.lines import Lines
 from pushprox.client.location import ProxyLocation
 from pushprox.client.tunnel import TunnelEndpoint
 from pushprox.client.webproxy import WebProxy, WebProxyError
@@ -62,35 +57,10 @@ class _WebProxyEndpoint:
             raise WebProxyError(f"cannot reach {self._webProxy}: {error}") from error
 
 
-@implementer(IAgent)
-@attrs.frozen(eq=False)
-class _IntroducedAgent:
-    """
-    Adds our credentials for the web proxy to every request.
-    """
-
-    _agent: IAgent
-    _authorization: bytes = attrs.field(repr=False)
-
-    def request(
-        self,
-        method: bytes,
-        uri: bytes,
-        headers: Headers | None = None,
-        bodyProducer: IBodyProducer | None = None,
-    ) -> Deferred[IResponse]:
-        headers = Headers() if headers is None else headers.copy()
-        headers.setRawHeaders(b"Proxy-Authorization", [self._authorization])
-        return self._agent.request(method, uri, headers, bodyProducer)
-
-
-@implementer(IAgentEndpointFactory)
 @attrs.frozen(eq=False)
 class _Ways:
     """
     The ways out: directly, or through the web proxy if there is one.
-
-    (L{Agent}'s own way to a host takes the global reactor for TLS.)
     """
 
     reactor: IReactorTime
@@ -125,7 +95,10 @@ class _Ways:
             ),
         )
 
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+    def toProxy(self, uri: URI) -> IStreamClientEndpoint:
+        """
+        A connection to the proxy at this URL.
+        """
         host = uri.host.decode("ascii")
         if self.webProxy is None:
             return self.direct(uri.scheme == b"https", host, uri.port)
@@ -141,15 +114,16 @@ def agentFor(
     location: ProxyLocation,
     policy: IPolicyForHTTPS,
     webProxy: WebProxy | None,
-    pool: HTTPConnectionPool | None,
+    lines: Lines,
     connectTimeout: float,
-) -> IAgent:
+) -> Agent:
     """
     What reaches the proxy.
 
     @param reactor: also provides what L{endpointFor} asks for.
     @param policy: holds for the proxy, and for a web proxy behind TLS.
     @param webProxy: the one to go through, from L{WebProxies.proxyFor}.
+    @param lines: its connections.
     @param connectTimeout: how long one attempt to connect may take, and again
         the web proxy's answer to a CONNECT; in seconds.
     @return: an agent for URLs of this location, and for no others. It adds no
@@ -157,9 +131,6 @@ def agentFor(
     """
     ways = _Ways(reactor, policy, webProxy, connectTimeout)
     if webProxy is None or location.base.startswith("https:"):
-        direct: IAgent = Agent.usingEndpointFactory(reactor, ways, pool)
-        return direct
-    absolute = ProxyAgent(ways.toWebProxy(webProxy), reactor, pool)
-    if webProxy.authorization is None:
-        return absolute
-    return _IntroducedAgent(absolute, webProxy.authorization)
+        return Agent(lines, ways.toProxy(URI.fromBytes(location.base.encode("ascii"))))
+    toWebProxy = ways.toWebProxy(webProxy)
+    return Agent(lines, toWebProxy, True, webProxy.authorization)

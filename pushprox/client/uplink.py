@@ -13,26 +13,25 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import attrs
+from hyperlink import EncodedURL
 from OpenSSL.SSL import Error as TLSError
 from treq.client import HTTPClient
 from treq.response import _Response
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.error import ConnectingCancelledError
-from twisted.internet.interfaces import IConsumer, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.client import (
-    RequestTransmissionFailed,
-    ResponseDone,
-    ResponseNeverReceived,
-)
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IBodyProducer
-from zope.interface import implementer
 
 from pushprox import __version__
-from pushprox.client.failures import tlsDetails
+from pushprox.client.agent import MAX_REPLY
+from pushprox.client.answer import NotHTTP
+from pushprox.client.body import Passage, Whole
+from pushprox.client.exchange import BrokenOff, Unanswered
+from pushprox.client.failures import ScrapeFailed, tlsDetails
 from pushprox.client.location import ProxyLocation
+
+Body = Whole | Passage
 
 #: A request that dies sooner after it was sent has met an idle connection that
 #: the other side was just closing, in seconds.
@@ -42,14 +41,8 @@ STALE = 1.0
 #: The newest matter; the others were listed before.
 LISTED = 100
 
-#: Bytes of a reply. A poll's is one request, whose head is limited everywhere.
-MAX_REPLY = 16 * 1024 * 1024
-
 # What Pushprox-Max-Polls may say.
 _COUNT = re.compile(r"[0-9]{1,9}")
-
-# What a web client raises where the connection ended before a reply.
-_UNANSWERED = (ResponseNeverReceived, RequestTransmissionFailed)
 
 
 class UplinkError(Exception):
@@ -86,83 +79,35 @@ class Reply:
     elsewhere: str | None
 
 
-@implementer(IBodyProducer)
-class _Whole:
-    """
-    A body that is there as a whole, and is written at once.
-
-    @ivar sent: whether it was.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.length = len(data)
-        self.sent = False
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        self.sent = True
-        consumer.write(self._data)
-        return succeed(None)
-
-    def stopProducing(self) -> None:
-        """
-        All is written already.
-        """
-
-    pauseProducing = resumeProducing = stopProducing
-
-
-class _Body(Protocol):
-    """
-    Collects the body of a reply.
-
-    @ivar done: fires with it; to cancel closes the connection.
-    """
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self.done: Deferred[bytes] = Deferred(lambda _: self._abort())
-
-    def _abort(self) -> None:
-        assert self.transport is not None
-        self.transport.loseConnection()
-
-    def dataReceived(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size > MAX_REPLY:
-            # More may come: over TLS the other side has to take its leave too.
-            self._pieces.clear()
-            self._abort()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.done.called:
-            return
-        if reason.check(ResponseDone) and self._size <= MAX_REPLY:
-            self.done.callback(b"".join(self._pieces))
-        else:
-            self.done.errback(UplinkError("the proxy's reply broke off", True))
-
-
 def _first(response: _Response, name: bytes) -> str | None:
     values = response.headers.getRawHeaders(name)
     return values[0].decode("latin-1") if values else None
 
 
-def _innermost(error: BaseException) -> BaseException:
+def _collector(pieces: list[bytes]) -> Callable[[bytes], None]:
     """
-    What is behind a web client's error, which wraps what went wrong.
+    @return: what adds to the pieces of a reply. They may have been compressed.
     """
-    while reasons := getattr(error, "reasons", None):
-        error = reasons[-1].value
-    return error
+    size = 0
+
+    def collect(piece: bytes) -> None:
+        nonlocal size
+        size += len(piece)
+        if size > MAX_REPLY:
+            raise NotHTTP(f"over {MAX_REPLY} bytes")
+        pieces.append(piece)
+
+    return collect
 
 
 def _inWords(error: BaseException) -> str:
     """
     An error in one line.
     """
+    if isinstance(error, BrokenOff):
+        return "the proxy's reply broke off"
+    if isinstance(error, NotHTTP):
+        return f"the proxy did not answer with HTTP: {error}"
     if isinstance(error, TLSError):
         return (
             f"TLS with the proxy failed: {tlsDetails(error)}"
@@ -193,6 +138,20 @@ class Uplink:
     name: str
     instance: str
     roundTrip: float | None = attrs.field(default=None, init=False)
+    _urls: dict[str, EncodedURL] = attrs.field(init=False, repr=False)
+    _headers: Headers = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._urls = {path: self.location.requestURL(path) for path in ("poll", "push")}
+        self._headers = Headers(
+            {
+                "User-Agent": [f"pushprox/{__version__}"],
+                "Pushprox-Version": [__version__],
+                "Pushprox-Instance": [self.instance],
+            }
+        )
+        if self.location.authorization is not None:
+            self._headers.setRawHeaders(b"Authorization", [self.location.authorization])
 
     def poll(
         self,
@@ -214,21 +173,21 @@ class Uplink:
             L{TimeoutError} if the poll was given up.
         """
         ids = list(taken)[-LISTED:]
-        headers = {
-            b"Prefer": b"wait=%d" % math.ceil(wait),
-            b"Pushprox-Taken": b", ".join(ids),
-        }
-        name = self.name.encode("utf-8")
+        headers = self._headers.copy()
+        headers.setRawHeaders(b"Prefer", [b"wait=%d" % math.ceil(wait)])
+        headers.setRawHeaders(b"Pushprox-Taken", [b", ".join(ids)])
+        name = Whole(self.name.encode("utf-8"))
         return self._post("poll", name, wait + patience, headers, mayRepeat)
 
-    def push(self, data: bytes, timeout: float) -> Deferred[Reply]:
+    def push(self, body: Body, timeout: float) -> Deferred[Reply]:
         """
         Bring an answer.
 
-        @param data: the answer, serialised.
+        @param body: the answer, serialised.
         @param timeout: the seconds after which nobody waits for it any more.
-        @return: fires with the reply; fails with L{UplinkError}, or with
-            L{TimeoutError} if it was too late.
+        @return: fires with the reply, which may come before all is sent; fails
+            with L{UplinkError}, with L{TimeoutError} if it was too late, or with
+            L{ScrapeFailed} if the target broke off.
         """
 
         def measured(reply: Reply) -> Reply:
@@ -237,17 +196,18 @@ class Uplink:
             self.roundTrip = min(reply.held, 1.1 * usual)
             return reply
 
-        return self._post("push", data, timeout, {}, True).addCallback(measured)
+        pushing = self._post("push", body, timeout, self._headers, True)
+        return pushing.addCallback(measured)
 
     def _post(
         self,
         path: str,
-        data: bytes,
+        body: Body,
         timeout: float,
-        headers: dict[bytes, bytes],
+        headers: Headers,
         mayRepeat: bool,
     ) -> Deferred[Reply]:
-        coroutine = self._exchange(path, data, headers, mayRepeat)
+        coroutine = self._exchange(path, body, headers, mayRepeat)
         exchange = Deferred.fromCoroutine(coroutine)
 
         def overdue(failure: Failure) -> Failure:
@@ -259,39 +219,35 @@ class Uplink:
         return exchange.addTimeout(timeout, self.clock).addErrback(overdue)
 
     async def _exchange(
-        self, path: str, data: bytes, headers: dict[bytes, bytes], mayRepeat: bool
+        self, path: str, body: Body, headers: Headers, mayRepeat: bool
     ) -> Reply:
         began = self.clock.seconds()
-        whole = _Whole(data)
+        pieces: list[bytes] = []
         try:
-            asking = self._request(self.pooled, path, whole, headers)
+            asking = self._request(self.pooled, path, body, headers)
             # Only a connection that was there already takes it at once.
-            isRepeatable = mayRepeat and whole.sent
+            wasResting = body.started
             try:
                 response = await asking
-            except _UNANSWERED as error:
-                cancelled = isinstance(_innermost(error), CancelledError)
-                isStale = isRepeatable and self.clock.seconds() - began < STALE
-                if cancelled or not isStale:
+            except Unanswered:
+                isStale = wasResting and self.clock.seconds() - began < STALE
+                if not (isStale and mayRepeat and body.isRepeatable):
                     raise
-                whole = _Whole(data)
-                response = await self._request(self.fresh, path, whole, headers)
-            collected = _Body()
-            response.deliverBody(collected)
-            body = await collected.done
+                response = await self._request(self.fresh, path, body, headers)
+            await response.collect(_collector(pieces))
+        except (CancelledError, ScrapeFailed):
+            raise
+        except ConnectingCancelledError:
+            raise CancelledError from None
         except Exception as error:
-            inner = _innermost(error)
-            if isinstance(inner, ConnectingCancelledError):
-                raise CancelledError from None
-            if isinstance(inner, CancelledError | UplinkError):
-                raise inner from None
-            raise UplinkError(_inWords(inner), whole.sent) from error
+            inner = error.cause if isinstance(error, Unanswered) else error
+            raise UplinkError(_inWords(inner or error), body.started) from inner
         version = _first(response, b"Pushprox-Version")
         maxPolls = _first(response, b"Pushprox-Max-Polls") or ""
         return Reply(
             response.code,
             response.phrase.decode("latin-1"),
-            body,
+            b"".join(pieces),
             self.clock.seconds() - began,
             version,
             int(maxPolls) if version and _COUNT.fullmatch(maxPolls) else 1,
@@ -299,20 +255,12 @@ class Uplink:
         )
 
     def _request(
-        self, client: HTTPClient, path: str, whole: _Whole, more: dict[bytes, bytes]
+        self, client: HTTPClient, path: str, body: Body, headers: Headers
     ) -> Deferred[_Response]:
-        headers = {
-            b"User-Agent": b"pushprox/" + __version__.encode("ascii"),
-            b"Pushprox-Version": __version__.encode("ascii"),
-            b"Pushprox-Instance": self.instance.encode("ascii"),
-            **more,
-        }
-        if self.location.authorization is not None:
-            headers[b"Authorization"] = self.location.authorization
         return client.post(
-            self.location.requestURL(path),
-            headers=Headers({name: [value] for name, value in headers.items()}),
-            data=whole,
+            self._urls[path],
+            headers=headers,
+            data=body,
             # A redirected poll would become a GET, and lose its name.
             allow_redirects=False,
             unbuffered=True,
