@@ -19,6 +19,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
@@ -67,7 +68,10 @@ def watchForDeadPeer(transport: ITCPTransport) -> None:
     """
     transport.setTcpNoDelay(True)
     transport.setTcpKeepAlive(True)
-    sock = transport.getHandle()  # type: ignore[attr-defined]
+    below: Any = transport
+    while isinstance(below, ProtocolWrapper):
+        below = below.transport  # TLS hides its socket
+    sock = below.getHandle()
     if isinstance(sock, socket.socket):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)

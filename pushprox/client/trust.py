@@ -1,26 +1,20 @@
 """
 Whom we trust over TLS, and what we show of us.
 
-Knows: certificates and keys in files, and what a server must prove. Does not
-know: which server that is, the proxy, a web proxy or a target.
+Knows: what a server must prove. Does not know: which server that is, the proxy,
+a web proxy or a target.
 
 No key leaves this module in a repr or in the text of an error.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 from weakref import proxy
 
 import attrs
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509 import Certificate as X509Certificate
-from cryptography.x509 import load_pem_x509_certificates
-from OpenSSL.crypto import X509, PKey, X509Store, X509StoreFlags
+from OpenSSL.crypto import X509, X509Store, X509StoreFlags
 from OpenSSL.SSL import VERIFY_FAIL_IF_NO_PEER_CERT, VERIFY_PEER, Connection
-from OpenSSL.SSL import Error as OpenSSLError
 from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -35,53 +29,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
-
-def _readFile(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(
-            f"{path}: expected a readable PEM file: {error.strerror}"
-        ) from None
-
-
-def _readCertificates(path: str) -> list[X509Certificate]:
-    pem = _readFile(path)
-    try:
-        return load_pem_x509_certificates(pem)
-    except ValueError:
-        raise ValueError(
-            f"{path}: expected PEM certificates (-----BEGIN CERTIFICATE-----)"
-        ) from None
-
-
-def _readIdentity(certFile: str, keyFile: str) -> dict[str, Any]:
-    """
-    @return: the client certificate, its chain and its key, as arguments of
-        L{CertificateOptions}.
-    """
-    leaf, *chain = _readCertificates(certFile)
-    pem = _readFile(keyFile)
-    try:
-        key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError(
-            f"{keyFile}: expected a PEM private key without a passphrase"
-        ) from None
-    identity: dict[str, Any] = {
-        "privateKey": PKey.from_cryptography_key(cast(Any, key)),
-        "certificate": X509.from_cryptography(leaf),
-        "extraCertChain": [X509.from_cryptography(link) for link in chain],
-    }
-    try:
-        # OpenSSL would only look at it at the first connection.
-        CertificateOptions(**identity).getContext()
-    except OpenSSLError as error:
-        raise ValueError(
-            f"{keyFile}: expected the private key of the certificate in {certFile}"
-            f" ({error.args[0][0][-1]})"
-        ) from None
-    return identity
+from pushprox.certificates import readCertificates, readIdentity
 
 
 def _identityOf(host: str) -> DNS_ID | IPAddress_ID:
@@ -172,11 +120,11 @@ def tlsPolicy(
     if caFile:
         trustRoot = trustRootFromCertificates(
             Certificate(X509.from_cryptography(authority))
-            for authority in _readCertificates(caFile)
+            for authority in readCertificates(caFile)
         )
     identity: dict[str, Any] = {}
     if certFile and keyFile:
-        identity = _readIdentity(certFile, keyFile)
+        identity = readIdentity(certFile, keyFile)
     elif certFile:
         raise ValueError(f"{certFile}: expected the file of its private key too")
     elif keyFile:
