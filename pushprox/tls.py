@@ -89,7 +89,7 @@ class SecureLine(TLSMemoryBIOProtocol):
         Decrypt what came, and do not keep the room that this took.
         """
         super().dataReceived(data)
-        if self._lostTLSConnection or not self._handshakeDone:
+        if not self._handshakeDone:
             return
         # All that came was taken out.
         if not self._settled or len(data) > SMALL:

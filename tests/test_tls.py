@@ -402,6 +402,7 @@ class LineTests(TLSTestCase):
         self.net.cut([whisperer.talker.transport])
         for echo in self.echoes.lines:
             self.assertIsNotNone(echo.lost)
+            echo.transport.write(b"x" * 2 * SMALL)
 
     def test_kernel(self) -> None:
         """
@@ -509,8 +510,10 @@ class TrimTests(TLSTestCase):
 
     def test_quiet(self) -> None:
         """
-        Who never shook hands leaves no timer either.
+        Who never shook hands to the end leaves no timer either.
         """
+        hello = b"\x16\x03\x01\x01\x00\x01"
+        self.assertIsNone(self.net.talk("10.0.0.1", 8443, hello).lost)
         self.port.stopListening()
         self.assertEqual(self.net.getDelayedCalls(), [])
 
