@@ -514,6 +514,7 @@ class TrimTests(TLSTestCase):
         """
         hello = b"\x16\x03\x01\x01\x00\x01"
         self.assertIsNone(self.net.talk("10.0.0.1", 8443, hello).lost)
+        self.assertEqual(self.net.getDelayedCalls(), [])
         self.port.stopListening()
         self.assertEqual(self.net.getDelayedCalls(), [])
 
