@@ -14,7 +14,7 @@ from weakref import proxy
 
 import attrs
 from OpenSSL.crypto import X509, X509Store, X509StoreFlags
-from OpenSSL.SSL import VERIFY_FAIL_IF_NO_PEER_CERT, VERIFY_PEER, Connection
+from OpenSSL.SSL import VERIFY_FAIL_IF_NO_PEER_CERT, VERIFY_PEER, Connection, Session
 from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -44,6 +44,49 @@ def _identityOf(host: str) -> DNS_ID | IPAddress_ID:
         return DNS_ID(host)
 
 
+#: Of how many hosts sessions are kept. (Each takes a connection, 30 kB.)
+KEPT = 8
+
+# What OpenSSL calls the state after a handshake.
+_FINISHED = b"SSL negotiation finished successfully"
+
+
+@attrs.define(eq=False)
+class _Sessions:
+    """
+    What was verified lately, so that who comes back need not prove it again.
+
+    @ivar _verified: the newest connection to each host and port that proved all
+        it must. Not those that resumed a session, or nothing would ever be
+        proved again. The connection is kept for its session's sake: OpenSSL
+        gives up on the session of a connection that is freed before it was
+        closed.
+    """
+
+    _verified: dict[tuple[str, int], Connection] = attrs.field(factory=dict)
+
+    def keep(self, netloc: tuple[str, int], connection: Connection) -> None:
+        """
+        Keep the session of this connection, rather than one of before.
+        """
+        connection.set_app_data(None)  # nothing of what travelled on it
+        self._verified.pop(netloc, None)
+        self._verified[netloc] = connection
+        if len(self._verified) > KEPT:
+            del self._verified[next(iter(self._verified))]
+
+    def resume(self, netloc: tuple[str, int], connection: Connection) -> None:
+        """
+        Have a new connection offer the session of an earlier one.
+        """
+        earlier = self._verified.get(netloc)
+        if earlier is None or earlier.get_state_string() != _FINISHED:
+            # Certificates go round in public. That a server has the key to the
+            # one it showed is proved by the rest of the handshake.
+            return
+        connection.set_session(cast(Session, earlier.get_session()))
+
+
 @implementer(IOpenSSLClientConnectionCreator)
 @attrs.frozen
 class _VerifyingCreator:
@@ -56,7 +99,9 @@ class _VerifyingCreator:
     """
 
     _options: CertificateOptions = attrs.field(repr=False)
+    _sessions: _Sessions = attrs.field(repr=False)
     _identity: DNS_ID | IPAddress_ID
+    _netloc: tuple[str, int]
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> Connection:
         context = self._options.getContext()
@@ -69,7 +114,9 @@ class _VerifyingCreator:
             connection.set_tlsext_host_name(self._identity.hostname)
         protocol = proxy(tlsProtocol)  # It holds the connection, which holds verify.
 
-        def verify(_: Connection, shown: X509, error: int, depth: int, ok: int) -> bool:
+        def verify(
+            by: Connection, shown: X509, error: int, depth: int, ok: int
+        ) -> bool:
             if not ok or depth:
                 return bool(ok)
             try:
@@ -78,9 +125,11 @@ class _VerifyingCreator:
                 # Of whatever kind: what is not verified is not trusted.
                 protocol.failVerification(Failure())
                 return False
+            self._sessions.keep(self._netloc, by)
             return True
 
         connection.set_verify(VERIFY_PEER | VERIFY_FAIL_IF_NO_PEER_CERT, verify)
+        self._sessions.resume(self._netloc, connection)
         return connection
 
 
@@ -92,13 +141,16 @@ class _VerifyingPolicy:
     """
 
     _options: CertificateOptions = attrs.field(repr=False)
+    _sessions: _Sessions = attrs.field(factory=_Sessions, repr=False)
 
     def creatorForNetloc(
         self, hostname: bytes, port: int
     ) -> IOpenSSLClientConnectionCreator:
         # Neither SNI nor certificates have a trailing dot (RFC 6066 section 3).
         host = hostname.decode("ascii").removesuffix(".")
-        return _VerifyingCreator(self._options, _identityOf(host))
+        return _VerifyingCreator(
+            self._options, self._sessions, _identityOf(host), (host, port)
+        )
 
 
 def tlsPolicy(
@@ -111,9 +163,10 @@ def tlsPolicy(
         the system's roots are.
     @param certFile: our certificate, followed by its chain, in PEM.
     @param keyFile: its private key, in PEM, without a passphrase.
-    @return: a policy that always verifies, TLS 1.2 at least. It has one context
-        for all hosts, made when first needed: to load the system's roots takes
-        milliseconds.
+    @return: a policy that always verifies, TLS 1.2 at least; who comes back to
+        the same host and port within the life of a ticket (hours, as a rule)
+        may resume what was verified then. It has one context for all hosts,
+        made when first needed: to load the system's roots takes milliseconds.
     @raise ValueError: if a file is not what it should be; it names the file.
     """
     trustRoot = platformTrust()
@@ -129,4 +182,6 @@ def tlsPolicy(
         raise ValueError(f"{certFile}: expected the file of its private key too")
     elif keyFile:
         raise ValueError(f"{keyFile}: expected the file of its certificate too")
-    return _VerifyingPolicy(CertificateOptions(trustRoot=trustRoot, **identity))
+    return _VerifyingPolicy(
+        CertificateOptions(trustRoot=trustRoot, enableSessionTickets=True, **identity)
+    )
