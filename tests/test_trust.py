@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -435,6 +436,21 @@ class SessionTests(ServersTestCase):
                 again = self.connection("proxy.example").get_session()
                 self.assertEqual(again is not None, isWhole)
             self.setUp()
+
+    def test_nothingElse(self) -> None:
+        """
+        With the session nothing is kept of what travelled on the connection.
+        """
+        theirs = Connection(self.options(self.leaf).getContext())
+        theirs.set_accept_state()
+        ours = self.connection("proxy.example")
+        ours.set_app_data(self.protocol)  # as Twisted does
+        self.said(theirs, self.said(ours, self.said(theirs, self.said(ours))))
+        kept = weakref.ref(self.protocol)
+        del ours, self.protocol
+        gc.collect()
+        self.assertIsNone(kept())
+        self.assertIsNotNone(self.connection("proxy.example").get_session())
 
     def test_few(self) -> None:
         """

@@ -69,8 +69,7 @@ class _Sessions:
         """
         Keep the session of this connection, rather than one of before.
         """
-        connection.set_app_data(None)  # nothing of what travelled on it
-        self._verified.pop(netloc, None)
+        connection.set_app_data(None)  # not what travels on it too
         self._verified[netloc] = connection
         if len(self._verified) > KEPT:
             del self._verified[next(iter(self._verified))]
