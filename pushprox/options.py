@@ -56,6 +56,12 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([nu\u00b5\u03bcm]?s|[mhdwy])
 # A letter somewhere, or "300.1.1.1" would be looked up as a name.
 _HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]+")
 
+# name=value or value, of the description of an endpoint.
+_WORD = re.compile(
+    r"(?:\A|:)(?:((?:[^\\:=]|\\(?:.|\Z))*)=)?((?:[^\\:]|\\(?:.|\Z))*)", re.DOTALL
+)
+_ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
+
 
 def duration(text: str, minimum: float = 0.0) -> float:
     """
@@ -97,7 +103,11 @@ def hasDualStack(
         return False
 
 
-def listenEndpoint(text: str, dualStack: Callable[[], bool] = hasDualStack) -> str:
+def listenEndpoint(
+    text: str,
+    dualStack: Callable[[], bool] = hasDualStack,
+    backlog: int = BACKLOG,
+) -> str:
     """
     Turn an address as Go's programs take it into a description for
     L{twisted.internet.endpoints.serverFromString}.
@@ -105,6 +115,7 @@ def listenEndpoint(text: str, dualStack: Callable[[], bool] = hasDualStack) -> s
     @param text: C{:8080} (any address, IPv4 and IPv6), C{127.0.0.1:8080},
         C{[::1]:8080}, C{localhost:8080}, or the port alone.
     @param dualStack: whether C{::} stands for IPv4 as well.
+    @param backlog: how many connections may wait to be accepted.
     @raise ValueError: if it is no address with a port.
     """
     host, _, port = text.rpartition(":")
@@ -124,7 +135,26 @@ def listenEndpoint(text: str, dualStack: Callable[[], bool] = hasDualStack) -> s
         )
     kind = "tcp6" if ":" in host else "tcp"
     interface = quoteStringArgument(host)
-    return f"{kind}:{int(port)}:interface={interface}:backlog={BACKLOG}"
+    return f"{kind}:{int(port)}:interface={interface}:backlog={backlog}"
+
+
+def endpointWords(description: str) -> tuple[list[str], dict[str, str]]:
+    """
+    Take the description of an endpoint apart, as Twisted does: words stand
+    between colons, with or without a name, and a backslash makes what follows
+    an ordinary character.
+
+    @return: the words without a name, in order, and those with one.
+    """
+    arguments: list[str] = []
+    words: dict[str, str] = {}
+    for match in _WORD.finditer(description):
+        name, value = (text and _ESCAPE.sub(r"\1", text) for text in match.groups())
+        if name is None:
+            arguments.append(value)
+        else:
+            words[name] = value
+    return arguments, words
 
 
 def _isIP(host: str, version: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import ITCPTransport
+from twisted.protocols.policies import ProtocolWrapper
 
 
 def watchForDeadPeer(transport: ITCPTransport) -> None:
@@ -21,7 +22,10 @@ def watchForDeadPeer(transport: ITCPTransport) -> None:
     """
     transport.setTcpNoDelay(True)
     transport.setTcpKeepAlive(True)
-    sock = transport.getHandle()  # type: ignore[attr-defined]
+    below: Any = transport
+    while isinstance(below, ProtocolWrapper):
+        below = below.transport  # TLS hides its socket
+    sock = below.getHandle()
     if isinstance(sock, socket.socket):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)

@@ -16,7 +16,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.application.service import Application, IService, MultiService
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.endpoints import quoteStringArgument, serverFromString
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
 from twisted.logger import ILogObserver, Logger
@@ -29,6 +29,7 @@ from pushprox.options import (
     Program,
     count,
     duration,
+    endpointWords,
     hasDualStack,
     listenEndpoint,
     logParameters,
@@ -276,6 +277,39 @@ class ListenEndpointTests(Refusals):
             "a\n:80",
         ):
             self.assertRefuses(listenEndpoint, text, "localhost:8080")
+
+
+class EndpointWordsTests(SynchronousTestCase):
+    """
+    Tests for L{endpointWords}.
+    """
+
+    def test_words(self) -> None:
+        """
+        Colons end words, the first equals sign ends a name, and a backslash
+        makes either an ordinary character, and itself.
+        """
+        for description, expected in (
+            ("ssl:8443", (["ssl", "8443"], {})),
+            ("ssl:8443:a=b:c:d=", (["ssl", "8443", "c"], {"a": "b", "d": ""})),
+            (r"tcp:1:interface=\:\:1", (["tcp", "1"], {"interface": "::1"})),
+            (r"ssl:a\=b:c=d=e", (["ssl", "a=b"], {"c": "d=e"})),
+            (r"a\\:b\c", (["a\\", "bc"], {})),
+            ("", ([""], {})),
+            (":=", ([""], {"": ""})),
+            ("a\\", (["a"], {})),
+        ):
+            self.assertEqual(endpointWords(description), expected)
+
+    @given(st.text("a\\:=\n", max_size=8))
+    def test_quoted(self, text: str) -> None:
+        """
+        What was quoted by Twisted's means comes back as it was.
+        """
+        quoted = quoteStringArgument(text)
+        self.assertEqual(
+            endpointWords(f"ssl:word={quoted}:8443"), (["ssl", "8443"], {"word": text})
+        )
 
 
 class OtherCoercionTests(Refusals):

@@ -6,7 +6,16 @@ from __future__ import annotations
 
 import resource
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from twisted.application.service import MultiService
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -252,6 +261,28 @@ class MakeServiceTests(SynchronousTestCase):
                 str(error),
                 rf"^pushprox-proxy: --listen: cannot use '{endpoint}': [^\n]+$",
             )
+
+    def test_lockedKey(self) -> None:
+        """
+        So does a key with a passphrase, which nobody is asked for.
+        """
+        path = Path(self.mktemp())
+        leaf = trustme.CA().issue_cert("proxy.example")
+        key: Any = load_pem_private_key(leaf.private_key_pem.bytes(), None)
+        encryption = BestAvailableEncryption(b"passphrase")
+        path.write_bytes(
+            leaf.cert_chain_pems[0].bytes()
+            + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+        )
+        endpoint = f"ssl:1:privateKey={path}"
+        error = self.assertRaises(
+            SystemExit, makeService, parsed(f"--listen={endpoint}"), Internet()
+        )
+        self.assertEqual(
+            str(error),
+            f"pushprox-proxy: --listen: cannot use '{endpoint}': "
+            f"{path}: expected a PEM private key without a passphrase",
+        )
 
     def test_reactor(self) -> None:
         """

@@ -4,7 +4,10 @@ Tests for L{pushprox.client.trust}: real TLS, in memory.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -15,14 +18,21 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from OpenSSL._util import lib
+from OpenSSL.SSL import Connection, WantReadError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.ssl import AcceptableCiphers, Certificate, TLSVersion
+from twisted.internet.ssl import (
+    AcceptableCiphers,
+    Certificate,
+    CertificateOptions,
+    TLSVersion,
+)
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface.verify import verifyObject
 
 from pushprox.client.lines import Lines
-from pushprox.client.trust import tlsPolicy
+from pushprox.client.trust import KEPT, tlsPolicy
 from tests.servers import Server, ServersTestCase, leafFor, serverOptions
 
 
@@ -298,3 +308,161 @@ class TLSTests(ServersTestCase):
         certificate, key = self.leaf.cert_chain_pems[0], self.leaf.private_key_pem
         for path in (self.pem(certificate, key), self.pem(key, certificate)):
             tlsPolicy(None, path, path)
+
+
+class SessionTests(ServersTestCase):
+    """
+    Who was verified lately need not prove it again.
+    """
+
+    versions = (TLSVersion.TLSv1_2, TLSVersion.TLSv1_3)
+
+    def options(self, leaf: trustme.LeafCert, **more: Any) -> CertificateOptions:
+        """
+        A server that gives tickets.
+        """
+        return serverOptions(leaf, enableSessionTickets=True, **more)
+
+    def isResumed(
+        self, url: str, server: Server, policy: IPolicyForHTTPS | None = None
+    ) -> bool:
+        """
+        Fetch something over a new connection.
+
+        @return: whether that resumed a session.
+        """
+        lines = Lines(self.reactor, maxIdle=1)
+        d = self.fetched(url, lines=lines, policy=policy)
+        self.assertEqual(self.successResultOf(d), b"ok")
+        transport: Any = server.connections[-1].transport
+        reused = bool(lib.SSL_session_reused(transport.getHandle()._ssl))
+        lines.closeResting()
+        self.settle()
+        return reused
+
+    def test_resumed(self) -> None:
+        """
+        The next connections to the same host and port resume the session, also
+        when the one it is from ended without a word.
+        """
+        for port, version in enumerate(self.versions, 8443):
+            server = Server()
+            options = self.options(self.leaf, lowerMaximumSecurityTo=version)
+            self.listen(port, server, options)
+            url = f"https://proxy.example:{port}/"
+            self.assertFalse(self.isResumed(url, server))
+            for _ in range(3):
+                self.assertTrue(self.isResumed(url, server))
+                gc.collect()
+
+    def test_others(self) -> None:
+        """
+        No other host, no other port, and nobody who trusts somebody else
+        resumes it, though the server would.
+        """
+        server, options = Server(), self.options(self.leaf)
+        self.listen(8443, server, options)
+        self.listen(8444, server, options)
+        self.isResumed("https://proxy.example:8443/", server)
+        self.assertFalse(self.isResumed("https://192.0.2.1:8443/", server))
+        self.assertFalse(self.isResumed("https://proxy.example:8444/", server))
+        own = tlsPolicy(self.pem(self.authority.cert_pem), None, None)
+        url = "https://proxy.example:8443/"
+        self.assertFalse(self.isResumed(url, server, own))
+        self.assertTrue(self.isResumed(url, server))
+        for host in ("other.example", "192.0.2.2"):
+            d = self.fetched(f"https://{host}:8443/")
+            self.assertIn("VerificationError", self.refusal(d))
+        stranger = tlsPolicy(self.pem(trustme.CA().cert_pem), None, None)
+        d = self.fetched(url, policy=stranger)
+        self.assertIn("certificate verify failed", self.refusal(d))
+
+    def test_restart(self) -> None:
+        """
+        A server that does not know the ticket any more has to prove itself
+        again: it may be another.
+        """
+        url = "https://proxy.example:8443/"
+        for _ in range(2):
+            server = Server()
+            self.listen(8443, server, self.options(self.leaf))
+            self.assertFalse(self.isResumed(url, server))
+            self.assertTrue(self.isResumed(url, server))
+            self.reactor.tcpServers.clear()
+        server = Server()
+        self.listen(8443, server, self.options(trustme.CA().issue_cert("x")))
+        self.assertIn("certificate verify failed", self.refusal(self.fetched(url)))
+        self.assertEqual(server.heads, [])
+
+    def connection(self, host: str) -> Connection:
+        """
+        @return: one that is about to begin.
+        """
+        creator = self.policy.creatorForNetloc(host.encode("ascii"), 8443)
+        self.protocol = TLSMemoryBIOProtocol(None, None)
+        connection = creator.clientConnectionForTLS(self.protocol)
+        connection.set_connect_state()
+        return connection
+
+    def said(self, side: Connection, heard: bytes = b"") -> bytes:
+        """
+        @return: what one side has to say to what it heard.
+        """
+        if heard:
+            side.bio_write(heard)
+        with contextlib.suppress(WantReadError):
+            side.do_handshake()
+        try:
+            return side.bio_read(2**15)
+        except WantReadError:
+            return b""
+
+    def test_onlyWhole(self) -> None:
+        """
+        A server that has shown a certificate, which anybody can, and then broke
+        off has proved nothing.
+        """
+        for version in self.versions:
+            options = self.options(self.leaf, lowerMaximumSecurityTo=version)
+            for missing, isWhole in ((100, False), (0, True)):
+                ours = self.connection("proxy.example")
+                self.assertIsNone(ours.get_session())
+                theirs = Connection(options.getContext())
+                theirs.set_accept_state()
+                shown = self.said(theirs, self.said(ours))
+                answer = self.said(ours, shown[: len(shown) - missing])
+                self.said(ours, self.said(theirs, answer))
+                self.assertIsNotNone(ours.get_peer_certificate())
+                again = self.connection("proxy.example").get_session()
+                self.assertEqual(again is not None, isWhole)
+            self.setUp()
+
+    def test_nothingElse(self) -> None:
+        """
+        With the session nothing is kept of what travelled on the connection.
+        """
+        theirs = Connection(self.options(self.leaf).getContext())
+        theirs.set_accept_state()
+        ours = self.connection("proxy.example")
+        ours.set_app_data(self.protocol)  # as Twisted does
+        self.said(theirs, self.said(ours, self.said(theirs, self.said(ours))))
+        kept = weakref.ref(self.protocol)
+        del ours, self.protocol
+        gc.collect()
+        self.assertIsNone(kept())
+        self.assertIsNotNone(self.connection("proxy.example").get_session())
+
+    def test_few(self) -> None:
+        """
+        Sessions with few hosts are kept, the newest.
+        """
+        names = [f"p{number}.example" for number in range(KEPT + 1)]
+        server = Server()
+        self.listen(8443, server, self.options(leafFor(self.authority, *names)))
+        urls = [f"https://{name}:8443/" for name in names]
+        for url in urls:
+            self.assertFalse(self.isResumed(url, server))
+        for url in urls[1:]:
+            self.assertTrue(self.isResumed(url, server))
+        self.assertFalse(self.isResumed(urls[0], server))
+        self.assertTrue(self.isResumed(urls[2], server))

@@ -1,26 +1,20 @@
 """
 Whom we trust over TLS, and what we show of us.
 
-Knows: certificates and keys in files, and what a server must prove. Does not
-know: which server that is, the proxy, a web proxy or a target.
+Knows: what a server must prove. Does not know: which server that is, the proxy,
+a web proxy or a target.
 
 No key leaves this module in a repr or in the text of an error.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 from weakref import proxy
 
 import attrs
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509 import Certificate as X509Certificate
-from cryptography.x509 import load_pem_x509_certificates
-from OpenSSL.crypto import X509, PKey, X509Store, X509StoreFlags
-from OpenSSL.SSL import VERIFY_FAIL_IF_NO_PEER_CERT, VERIFY_PEER, Connection
-from OpenSSL.SSL import Error as OpenSSLError
+from OpenSSL.crypto import X509, X509Store, X509StoreFlags
+from OpenSSL.SSL import VERIFY_FAIL_IF_NO_PEER_CERT, VERIFY_PEER, Connection, Session
 from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -35,53 +29,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
-
-def _readFile(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(
-            f"{path}: expected a readable PEM file: {error.strerror}"
-        ) from None
-
-
-def _readCertificates(path: str) -> list[X509Certificate]:
-    pem = _readFile(path)
-    try:
-        return load_pem_x509_certificates(pem)
-    except ValueError:
-        raise ValueError(
-            f"{path}: expected PEM certificates (-----BEGIN CERTIFICATE-----)"
-        ) from None
-
-
-def _readIdentity(certFile: str, keyFile: str) -> dict[str, Any]:
-    """
-    @return: the client certificate, its chain and its key, as arguments of
-        L{CertificateOptions}.
-    """
-    leaf, *chain = _readCertificates(certFile)
-    pem = _readFile(keyFile)
-    try:
-        key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError(
-            f"{keyFile}: expected a PEM private key without a passphrase"
-        ) from None
-    identity: dict[str, Any] = {
-        "privateKey": PKey.from_cryptography_key(cast(Any, key)),
-        "certificate": X509.from_cryptography(leaf),
-        "extraCertChain": [X509.from_cryptography(link) for link in chain],
-    }
-    try:
-        # OpenSSL would only look at it at the first connection.
-        CertificateOptions(**identity).getContext()
-    except OpenSSLError as error:
-        raise ValueError(
-            f"{keyFile}: expected the private key of the certificate in {certFile}"
-            f" ({error.args[0][0][-1]})"
-        ) from None
-    return identity
+from pushprox.certificates import readCertificates, readIdentity
 
 
 def _identityOf(host: str) -> DNS_ID | IPAddress_ID:
@@ -96,6 +44,48 @@ def _identityOf(host: str) -> DNS_ID | IPAddress_ID:
         return DNS_ID(host)
 
 
+#: Of how many hosts sessions are kept. (Each takes a connection, 30 kB.)
+KEPT = 8
+
+# What OpenSSL calls the state after a handshake.
+_FINISHED = b"SSL negotiation finished successfully"
+
+
+@attrs.define(eq=False)
+class _Sessions:
+    """
+    What was verified lately, so that who comes back need not prove it again.
+
+    @ivar _verified: the newest connection to each host and port that proved all
+        it must. Not those that resumed a session, or nothing would ever be
+        proved again. The connection is kept for its session's sake: OpenSSL
+        gives up on the session of a connection that is freed before it was
+        closed.
+    """
+
+    _verified: dict[tuple[str, int], Connection] = attrs.field(factory=dict)
+
+    def keep(self, netloc: tuple[str, int], connection: Connection) -> None:
+        """
+        Keep the session of this connection, rather than one of before.
+        """
+        connection.set_app_data(None)  # not what travels on it too
+        self._verified[netloc] = connection
+        if len(self._verified) > KEPT:
+            del self._verified[next(iter(self._verified))]
+
+    def resume(self, netloc: tuple[str, int], connection: Connection) -> None:
+        """
+        Have a new connection offer the session of an earlier one.
+        """
+        earlier = self._verified.get(netloc)
+        if earlier is None or earlier.get_state_string() != _FINISHED:
+            # Certificates go round in public. That a server has the key to the
+            # one it showed is proved by the rest of the handshake.
+            return
+        connection.set_session(cast(Session, earlier.get_session()))
+
+
 @implementer(IOpenSSLClientConnectionCreator)
 @attrs.frozen
 class _VerifyingCreator:
@@ -108,7 +98,9 @@ class _VerifyingCreator:
     """
 
     _options: CertificateOptions = attrs.field(repr=False)
+    _sessions: _Sessions = attrs.field(repr=False)
     _identity: DNS_ID | IPAddress_ID
+    _netloc: tuple[str, int]
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> Connection:
         context = self._options.getContext()
@@ -121,7 +113,9 @@ class _VerifyingCreator:
             connection.set_tlsext_host_name(self._identity.hostname)
         protocol = proxy(tlsProtocol)  # It holds the connection, which holds verify.
 
-        def verify(_: Connection, shown: X509, error: int, depth: int, ok: int) -> bool:
+        def verify(
+            by: Connection, shown: X509, error: int, depth: int, ok: int
+        ) -> bool:
             if not ok or depth:
                 return bool(ok)
             try:
@@ -130,9 +124,11 @@ class _VerifyingCreator:
                 # Of whatever kind: what is not verified is not trusted.
                 protocol.failVerification(Failure())
                 return False
+            self._sessions.keep(self._netloc, by)
             return True
 
         connection.set_verify(VERIFY_PEER | VERIFY_FAIL_IF_NO_PEER_CERT, verify)
+        self._sessions.resume(self._netloc, connection)
         return connection
 
 
@@ -144,13 +140,16 @@ class _VerifyingPolicy:
     """
 
     _options: CertificateOptions = attrs.field(repr=False)
+    _sessions: _Sessions = attrs.field(factory=_Sessions, repr=False)
 
     def creatorForNetloc(
         self, hostname: bytes, port: int
     ) -> IOpenSSLClientConnectionCreator:
         # Neither SNI nor certificates have a trailing dot (RFC 6066 section 3).
         host = hostname.decode("ascii").removesuffix(".")
-        return _VerifyingCreator(self._options, _identityOf(host))
+        return _VerifyingCreator(
+            self._options, self._sessions, _identityOf(host), (host, port)
+        )
 
 
 def tlsPolicy(
@@ -163,22 +162,25 @@ def tlsPolicy(
         the system's roots are.
     @param certFile: our certificate, followed by its chain, in PEM.
     @param keyFile: its private key, in PEM, without a passphrase.
-    @return: a policy that always verifies, TLS 1.2 at least. It has one context
-        for all hosts, made when first needed: to load the system's roots takes
-        milliseconds.
+    @return: a policy that always verifies, TLS 1.2 at least; who comes back to
+        the same host and port within the life of a ticket (hours, as a rule)
+        may resume what was verified then. It has one context for all hosts,
+        made when first needed: to load the system's roots takes milliseconds.
     @raise ValueError: if a file is not what it should be; it names the file.
     """
     trustRoot = platformTrust()
     if caFile:
         trustRoot = trustRootFromCertificates(
             Certificate(X509.from_cryptography(authority))
-            for authority in _readCertificates(caFile)
+            for authority in readCertificates(caFile)
         )
     identity: dict[str, Any] = {}
     if certFile and keyFile:
-        identity = _readIdentity(certFile, keyFile)
+        identity = readIdentity(certFile, keyFile)
     elif certFile:
         raise ValueError(f"{certFile}: expected the file of its private key too")
     elif keyFile:
         raise ValueError(f"{keyFile}: expected the file of its certificate too")
-    return _VerifyingPolicy(CertificateOptions(trustRoot=trustRoot, **identity))
+    return _VerifyingPolicy(
+        CertificateOptions(trustRoot=trustRoot, enableSessionTickets=True, **identity)
+    )

@@ -10,7 +10,6 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from twisted.application.service import IService
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 
 from pushprox.channel import Limits
@@ -30,6 +29,7 @@ from pushprox.proxy.resources import makeRoot
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.serving import Serving
 from pushprox.site import Site
+from pushprox.tls import endpointFromString
 
 
 class Options(BaseOptions):
@@ -241,10 +241,8 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     endpoints = []
     for description in options["listen"]:
         try:
-            endpoints.append(serverFromString(reactor, description))
+            endpoints.append(endpointFromString(reactor, description))
         except Exception as error:
-            # Endpoint plugins raise whatever they like: for a file that is
-            # missing, a word they do not know, a number that is none.
             raise SystemExit(
                 f"{options.programName}: --listen: cannot use {description!r}: {error}"
             ) from error

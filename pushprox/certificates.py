@@ -1,0 +1,85 @@
+"""
+Certificates and keys in files.
+
+Knows PEM, and how to say in one line what is wrong with a file. Does not know
+what the certificates are for. It never asks anybody for a passphrase.
+
+No key leaves this module in the text of an error.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import Certificate, load_pem_x509_certificates
+from OpenSSL.crypto import X509, PKey
+from OpenSSL.SSL import Error as OpenSSLError
+from twisted.internet.ssl import CertificateOptions
+
+
+def readFile(path: str) -> bytes:
+    """
+    @raise ValueError: if it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"{path}: expected a readable PEM file: {error.strerror}"
+        ) from None
+
+
+def readCertificates(path: str) -> list[Certificate]:
+    """
+    @return: at least one.
+    @raise ValueError: if the file cannot be read, or has none.
+    """
+    pem = readFile(path)
+    try:
+        return load_pem_x509_certificates(pem)
+    except ValueError:
+        raise ValueError(
+            f"{path}: expected PEM certificates (-----BEGIN CERTIFICATE-----)"
+        ) from None
+
+
+def readIdentity(
+    certFile: str, keyFile: str, chainFile: str | None = None
+) -> dict[str, Any]:
+    """
+    Read what a program shows of itself.
+
+    @param certFile: its certificate, which may be followed by its chain.
+    @param keyFile: the private key, without a passphrase.
+    @param chainFile: more of the chain.
+    @return: the certificate, its chain and its key, as arguments of
+        L{CertificateOptions}.
+    @raise ValueError: if a file is not what it should be, or they do not fit.
+    """
+    leaf, *chain = readCertificates(certFile)
+    if chainFile is not None:
+        chain += readCertificates(chainFile)
+    pem = readFile(keyFile)
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError(
+            f"{keyFile}: expected a PEM private key without a passphrase"
+        ) from None
+    identity: dict[str, Any] = {
+        "privateKey": PKey.from_cryptography_key(cast(Any, key)),
+        "certificate": X509.from_cryptography(leaf),
+        "extraCertChain": [X509.from_cryptography(link) for link in chain],
+    }
+    try:
+        # OpenSSL would only look at it at the first connection.
+        CertificateOptions(**identity).getContext()
+    except OpenSSLError as error:
+        raise ValueError(
+            f"{keyFile}: expected the private key of the certificate in {certFile}"
+            f" ({error.args[0][0][-1]})"
+        ) from None
+    return identity
