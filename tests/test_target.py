@@ -30,7 +30,7 @@ from zope.interface import implementer
 from pushprox.client.arriving import Arriving, Unwanted
 from pushprox.client.exchange import LEAVE_PATIENCE
 from pushprox.client.policy import Policy
-from pushprox.client.target import MAX_REDIRECTS, ScrapeFailed, Targets
+from pushprox.client.target import MAX_IDLE, MAX_REDIRECTS, ScrapeFailed, Targets
 from pushprox.client.trust import tlsPolicy
 from pushprox.headers import Headers
 from pushprox.message import Request, Response, ResponseHead
@@ -744,16 +744,17 @@ class ReuseTests(TargetsTestCase):
 
     def test_atOnce(self) -> None:
         """
-        Scrapes at once have a connection each; two of them rest.
+        Scrapes at once have a connection each; so many of them rest.
         """
-        answers = [self.scrape() for _ in range(3)]
+        answers = [self.scrape() for _ in range(MAX_IDLE + 1)]
         for accepted in self.target.connections:
             accepted.transport.write(OK)
         self.settle()
         for answer in answers:
             self.successResultOf(answer)
         self.assertEqual(
-            [each.lost for each in self.target.connections], [False, False, True]
+            [each.lost for each in self.target.connections],
+            [False] * MAX_IDLE + [True],
         )
 
     def test_notPersistent(self) -> None:

@@ -38,6 +38,12 @@ __all__ = ["ScrapeFailed", "Targets"]
 MAX_REDIRECTS = 10
 """As many as Go follows."""
 
+MAX_IDLE = 16
+"""
+Connections to one target that may rest. Exporters that probe others are asked many
+times at once, and a new connection costs as much as half a scrape.
+"""
+
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 
 # Harmless to ask for twice, and by another URL (RFC 9110 section 9.2.1).
@@ -83,7 +89,7 @@ class Targets:
     @ivar _reactor: which connects, and is the clock.
     @ivar _policy: what may be scraped.
     @ivar _tls: what a target has to prove over TLS.
-    @ivar _lines: by scheme, host and port; two of each may rest.
+    @ivar _lines: by scheme, host and port.
     @ivar _scrapes: those whose answers have not begun.
     """
 
@@ -94,7 +100,7 @@ class Targets:
     _scrapes: set[Deferred[Any]] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._lines = Lines(self._reactor, maxIdle=2)
+        self._lines = Lines(self._reactor, MAX_IDLE)
 
     def scrape(self, request: Request, timeout: float) -> Deferred[Arriving]:
         """
