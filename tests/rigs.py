@@ -59,6 +59,7 @@ class ProxyRig:
         rules: Rules | None = None,
         timeouts: Timeouts | None = None,
         nameLimit: int = 253,
+        tellsScrapes: bool = False,
     ) -> None:
         """
         @param rules: the proxy's; without a warm-up if not given.
@@ -74,6 +75,7 @@ class ProxyRig:
             rules or Rules(warmup=0.0),
             timeouts or Timeouts(),
             nameLimit,
+            tellsScrapes=tellsScrapes,
         ):
             service.setServiceParent(self.services)
         self.services.privilegedStartService()

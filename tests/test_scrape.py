@@ -5,6 +5,7 @@ what does not, and what a scrape is refused for.
 
 from __future__ import annotations
 
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.proxy.coordinator import Rules
@@ -449,6 +450,31 @@ class LimitTests(SynchronousTestCase):
                 b"503 No PushProx client named t2", b"No PushProx client named t2\n"
             ),
         )
+
+
+class LogTests(SynchronousTestCase):
+    """
+    What is logged of scrapes.
+    """
+
+    def test_debug(self) -> None:
+        """
+        Each answer is logged, at debug, if that is wanted; without the query,
+        which may hold a secret.
+        """
+        for tells in (False, True):
+            rig = ProxyRig(self, tellsScrapes=tells)
+            polling = rig.poll()
+            with capturedLogs() as events:
+                rig.scrape(b"http://t1:9100/metrics?secret=1")
+                rig.push(OK % idIn(heard(polling)))
+            told = [
+                (event["log_level"], formatEvent(event))
+                for event in events
+                if event["log_namespace"].startswith("pushprox.")
+            ]
+            expected = (LogLevel.debug, "Scraped http://t1:9100/metrics: 200")
+            self.assertEqual(told, [expected] * tells)
 
 
 class OddTests(SynchronousTestCase):

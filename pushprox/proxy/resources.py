@@ -180,6 +180,7 @@ def makeRoot(
     registry: CollectorRegistry,
     bytesCarried: Callable[[int], None],
     clock: IReactorTime,
+    tellsScrapes: bool = False,
 ) -> Root:
     """
     The whole tree.
@@ -190,7 +191,7 @@ def makeRoot(
             return 503, "PushProx proxy is stopping."
         return 200, "PushProx proxy is ready."
 
-    scrapes = ScrapeDoor(coordinator, timeouts, nameLimit, bytesCarried)
+    scrapes = ScrapeDoor(coordinator, timeouts, nameLimit, bytesCarried, tellsScrapes)
     pages: dict[bytes, IResource] = {
         b"/": Data(LANDING_PAGE, "text/html; charset=utf-8"),
         b"/poll": PollDoor(coordinator, nameLimit),

@@ -116,16 +116,19 @@ class ScrapeDoor(Door):
         timeouts: Timeouts,
         nameLimit: int,
         bytesCarried: Callable[[int], None],
+        tells: bool = False,
     ) -> None:
         """
         @param nameLimit: bytes of a client's name.
         @param bytesCarried: is told how many bytes a scraper was given.
+        @param tells: whether to log each answer: what nobody reads costs, too.
         """
         super().__init__()
         self._coordinator = coordinator
         self._timeouts = timeouts
         self._nameLimit = nameLimit
         self._bytesCarried = bytesCarried
+        self._tells = tells
 
     def open(self, request: Request) -> None:
         """
@@ -177,6 +180,9 @@ class ScrapeDoor(Door):
         length = head.length if request.method == b"HEAD" else delivery.length
         if length is not None and head.status not in (204, 304):
             lines += b"Content-Length: %d\r\n" % length
+        if self._tells:
+            url = request.path.decode("latin-1")
+            self._log.debug("Scraped {url}: {status}", url=url, status=head.status)
         self._bytesCarried(len(delivery.first))
         if delivery.whole:
             request.reply(head.status, head.reason, lines, delivery.first)

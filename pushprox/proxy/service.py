@@ -204,6 +204,7 @@ def makeProxy(
     timeouts: Timeouts,
     nameLimit: int = 253,
     limits: Limits = Limits(),  # noqa: B008 (a frozen value)
+    tellsScrapes: bool = False,
 ) -> list[IService]:
     """
     Put a proxy together.
@@ -211,13 +212,22 @@ def makeProxy(
     @param clock: the one clock of all waits.
     @param registry: where the metrics go.
     @param endpoints: where to listen.
+    @param tellsScrapes: whether each scrape is logged, at debug.
     @return: the services that make it up.
     """
     ledger = Ledger(registry, "proxy")
     measures = Measures(clock, ledger)
     makeId = scrapeIds().__next__
     coordinator = Coordinator(clock, rules, makeId, measures.scrapeEnded)
-    root = makeRoot(coordinator, timeouts, nameLimit, registry, measures.carried, clock)
+    root = makeRoot(
+        coordinator,
+        timeouts,
+        nameLimit,
+        registry,
+        measures.carried,
+        clock,
+        tellsScrapes,
+    )
     site = Site(
         root,
         clock,
@@ -256,6 +266,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         options.timeouts,
         options["limit.name-length"],
         Limits(headSize=options["limit.head-size"]),
+        options["log.level"] == "debug",
     ):
         service.setServiceParent(program)
     return program
