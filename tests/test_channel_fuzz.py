@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
 from pushprox.channel import Limits
+from pushprox.request import StreamingResource
 from pushprox.site import Site
 from tests.internet import Internet
 from tests.test_channel import get, post, replies
@@ -44,16 +45,69 @@ class Telling(Resource):
         return b"%d" % len(self.asked)
 
 
-def exchange(pieces: list[bytes]) -> tuple[bytes, list[Asked], list[int]]:
+class TellingInPieces(StreamingResource):
+    """
+    The same, but it reads bodies as they come.
+    """
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Asked] = []
+
+    def render(self, request: Any) -> int:
+        """
+        Begin to read.
+        """
+        request.readBody(Listening(self, request))
+        return NOT_DONE_YET
+
+
+class Listening:
+    """
+    Keeps a request, and its body as it comes.
+    """
+
+    def __init__(self, resource: TellingInPieces, request: Any) -> None:
+        self.resource = resource
+        self.request = request
+        self.body = b""
+
+    def bodyReceived(self, piece: bytes) -> None:
+        """
+        Some more of it.
+        """
+        assert piece
+        self.body += piece
+
+    def bodyEnded(self) -> None:
+        """
+        Say which request that was.
+        """
+        request, asked = self.request, self.resource.asked
+        fields = [(name.lower(), value) for name, value in request.fields]
+        asked.append((request.method, request.uri, fields, self.body))
+        number = b"%d" % len(asked)
+        isHead = request.method == b"HEAD"
+        length = b"Content-Length: %d\r\n" % len(number)
+        lines = request.site.signature + length
+        request.reply(200, b"OK", lines, b"" if isHead else number)
+
+
+def exchange(
+    pieces: list[bytes], inPieces: bool
+) -> tuple[bytes, list[Asked], list[int]]:
     """
     Say something in pieces, wait for a while, hang up, and wait again. No
     exception, no line and no timer must come of it.
 
+    @param inPieces: whether bodies are read as they come.
     @return: what was replied, what the resource was asked, and which refusals
         there were.
     """
     net = Internet()
-    resource = Telling()
+    resource = TellingInPieces() if inPieces else Telling()
     refused: list[int] = []
     limits = Limits(bodySize=1000)
     site = Site(resource, net, refused=refused.append, limits=limits)
@@ -203,15 +257,15 @@ class FuzzTests(SynchronousTestCase):
     The channel holds.
     """
 
-    @settings(max_examples=300)
-    @given(st.one_of(st.binary(max_size=60), mutated()), PLACES)
-    def test_anything(self, data: bytes, places: list[int]) -> None:
+    @settings(max_examples=500)
+    @given(st.one_of(st.binary(max_size=60), mutated()), PLACES, st.booleans())
+    def test_anything(self, data: bytes, places: list[int], inPieces: bool) -> None:
         """
         Arbitrary bytes and broken requests in arbitrary pieces do no harm, and
         are answered the same however they were cut.
         """
-        whole = exchange([data])
-        self.assertEqual(exchange(cut(data, places)), whole)
+        whole = exchange([data], inPieces)
+        self.assertEqual(exchange(cut(data, places), inPieces), whole)
         received, asked, refused = whole
         self.assertLessEqual(len(refused), 1)
         answered = received.count(b"Pushprox-Version: ")
@@ -219,14 +273,16 @@ class FuzzTests(SynchronousTestCase):
         self.assertGreaterEqual(stars, 0)
         self.assertLessEqual(stars, data.count(b"*"))
 
-    @settings(max_examples=150)
-    @given(valid(), PLACES)
-    def test_valid(self, pipeline: tuple[bytes, int], places: list[int]) -> None:
+    @settings(max_examples=250)
+    @given(valid(), PLACES, st.booleans())
+    def test_valid(
+        self, pipeline: tuple[bytes, int], places: list[int], inPieces: bool
+    ) -> None:
         """
         Good requests are read as h11 reads them, and answered in order.
         """
         data, number = pipeline
-        received, asked, refused = exchange(cut(data, places))
+        received, asked, refused = exchange(cut(data, places), inPieces)
         self.assertEqual((asked, refused), (asH11(data), []))
         found = replies(received)
         self.assertEqual(
