@@ -388,6 +388,17 @@ class FramingTests(StreamingTestCase):
             self.measured("pushprox_client_scrape_duration_seconds_sum"), 2.0
         )
 
+    def test_roundTrip(self) -> None:
+        """
+        The time that the target takes for its answer is none that the proxy takes.
+        """
+        self.proxy.onPush = lambda push: push.after(0.5, lambda: push.reply(200))
+        call = self.begun(LENGTH)
+        self.net.pass_(5.0)
+        LENGTH.more(call, b" 1\n")
+        self.net.pass_(1.0)
+        self.assertEqual(self.client.uplink.roundTrip, 0.5)
+
 
 class ReferenceFramingTests(StreamingTestCase):
     """
@@ -789,6 +800,23 @@ class RefusalTests(StreamingTestCase):
             self.assertEqual(self.counted()["push errors"], 1)
             self.idle()
             self.renew()
+
+    def test_lengthRequired(self) -> None:
+        """
+        Where something on the way wants a length, the next answers are held until
+        they have one.
+        """
+        self.refuse(411)
+        call = self.begun(CHUNKED)
+        [answer] = self.proxy.answers
+        self.assertEqual(answer.head.status, 502)
+        self.assertIn(b"wanted to know the length", answer.head.reason)
+        self.assertIsNotNone(call.line.lost)
+        call = self.begun(CHUNKED)
+        self.assertEqual(len(self.proxy.begun), 2)
+        CHUNKED.end(call)
+        self.net.settle()
+        self.assertEqual(self.proxy.answers[1].head.length, 2)
 
     def test_targetWaits(self) -> None:
         """

@@ -9,6 +9,8 @@ connection is found, when it is repeated (L{pushprox.client.uplink} does).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
@@ -28,8 +30,10 @@ class Whole:
 
     @ivar started: whether it was sent.
     @ivar sent: the bytes of it that were.
+    @ivar ended: is not called, since all is sent at once.
     """
 
+    ended: Callable[[], object] | None = None
     started = False
     isRepeatable = True
     sent = 0
@@ -64,6 +68,7 @@ class Passage:
     @ivar length: in bytes, or L{UNKNOWN_LENGTH}.
     @ivar started: whether anything was sent.
     @ivar sent: how many bytes were.
+    @ivar ended: is called when all were.
     @ivar _kept: those, unless they are too many.
     @ivar _sending: fires when all is sent; L{None} where nobody takes it.
     @ivar _paused: whether the proxy wants no more for now.
@@ -71,6 +76,7 @@ class Passage:
 
     started = False
     sent = 0
+    ended: Callable[[], object] | None = None
     _consumer: IConsumer
     _sending: Deferred[None] | None = None
     _paused = False
@@ -135,6 +141,8 @@ class Passage:
             if self._isChunked:
                 self._write(b"0\r\n\r\n")
             self._sending = None
+            if self.ended is not None:
+                self.ended()
             sending.callback(None)
         elif not self._paused:
             answer.resume()

@@ -25,12 +25,20 @@ from pushprox.framing import hasNoBody
 from pushprox.headers import Headers, withoutAll
 from pushprox.message import ResponseHead
 
+#: The status by which a push in chunks may be refused (RFC 9112 section 6.3).
+LENGTH_REQUIRED = 411
+
 #: What it means that a push was refused, by the status of the reply. Between us
 #: and the proxy may be others: nginx takes no more than 1 MB if it is not told to.
 UNTAKEN = {
     400: "The proxy could not read the target's answer",
+    LENGTH_REQUIRED: "A web server on the way to the proxy wanted to know the length of"
+    " the target's answer",
     413: "A web server on the way to the proxy refused the target's answer",
 }
+
+#: Bytes of a body that may be held until it is whole.
+MAX_HELD = 64 * 1024 * 1024
 
 _mine = frozenset([b"id", TIMEOUT_HEADER.lower()])
 
@@ -85,6 +93,17 @@ def refusalOf(error: ScrapeFailed, method: bytes, id: bytes, remaining: float) -
     if method == b"HEAD":
         return head.toBytes()
     return head.toBytes() + (body[:-1] if error.brokeOff else body)
+
+
+def tooLong(most: int) -> ScrapeFailed:
+    """
+    @return: the news of a body that would have to be held, and is over so many
+        bytes.
+    """
+    size = f"{most / 2**20:g} MiB"
+    return ScrapeFailed(
+        502, f"Target's answer of over {size} has no length, which the proxy needs"
+    )
 
 
 def untaken(status: int | None, answer: Arriving) -> ScrapeFailed | None:

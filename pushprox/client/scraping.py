@@ -25,7 +25,16 @@ from pushprox.client.arriving import Arriving, Unwanted
 from pushprox.client.body import Passage, Whole
 from pushprox.client.failures import ScrapeFailed
 from pushprox.client.measures import Measures
-from pushprox.client.pushing import mustBeHeld, pushOf, refusalOf, shown, untaken
+from pushprox.client.pushing import (
+    LENGTH_REQUIRED,
+    MAX_HELD,
+    mustBeHeld,
+    pushOf,
+    refusalOf,
+    shown,
+    tooLong,
+    untaken,
+)
 from pushprox.client.target import Targets
 from pushprox.client.uplink import Uplink, UplinkError
 from pushprox.deadlines import TIMEOUT_HEADER, lessMargin, timeoutFromHeader
@@ -38,10 +47,6 @@ DEFAULT_TIMEOUT = 15.0
 #: A turn that was waited for so long was part of why a target seemed slow, in
 #: seconds.
 LONG_TURN = 0.5
-
-#: Bytes of a body that may be held, for a proxy that would take the end of the
-#: push for the end of the answer.
-MAX_HELD = 64 * 1024 * 1024
 
 
 @attrs.frozen
@@ -82,6 +87,7 @@ class Scraping:
 
     _turns: DeferredSemaphore = attrs.field(init=False)
     _inHand: dict[bytes, Deferred[None]] = attrs.field(factory=dict, init=False)
+    _needsLength: bool = attrs.field(default=False, init=False)
 
     _log = Logger()
 
@@ -196,18 +202,11 @@ class Scraping:
             self._turns.release()
             raise
         answer.ended.addCallback(lambda _: self._turns.release())
-        if mustBeHeld(answer) and not errand.announced:
-            await answer.hold(self.maxHeld, self._tooLong)
+        if mustBeHeld(answer) and (self._needsLength or not errand.announced):
+            await answer.hold(self.maxHeld, tooLong(self.maxHeld))
             if answer.fault is not None:
                 raise answer.fault
         return answer
-
-    @property
-    def _tooLong(self) -> ScrapeFailed:
-        size = f"{self.maxHeld / 2**20:g} MiB"
-        return ScrapeFailed(
-            502, f"Target's answer of over {size} has no length, which the proxy needs"
-        )
 
     # The proxy's side.
 
@@ -238,6 +237,9 @@ class Scraping:
         finally:
             # Whatever became of the push, nothing of the answer stays behind.
             answer.breakOff(Unwanted())
+        if status == LENGTH_REQUIRED:
+            # It will not be otherwise the next time.
+            self._needsLength = True
         news = untaken(status, answer) if body.started else answer.fault
         if isinstance(news, ScrapeFailed):
             await self._refuse(errand, news)

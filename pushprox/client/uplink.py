@@ -126,8 +126,8 @@ class Uplink:
     @ivar closeResting: closes the connections that are kept.
     @ivar name: what this client polls as.
     @ivar instance: a random id of this process.
-    @ivar roundTrip: about the least seconds that a push takes; L{None} before
-        there was one.
+    @ivar roundTrip: about the least seconds from the end of a push to the reply;
+        L{None} before there was one.
     """
 
     clock: IReactorTime
@@ -189,13 +189,20 @@ class Uplink:
             with L{UplinkError}, with L{TimeoutError} if it was too late, or with
             L{ScrapeFailed} if the target broke off.
         """
+        sent = self.clock.seconds()
+
+        def ended() -> None:
+            nonlocal sent
+            sent = self.clock.seconds()
 
         def measured(reply: Reply) -> Reply:
-            usual = reply.held if self.roundTrip is None else self.roundTrip
+            took = self.clock.seconds() - sent
+            usual = took if self.roundTrip is None else self.roundTrip
             # It may grow again, but slowly.
-            self.roundTrip = min(reply.held, 1.1 * usual)
+            self.roundTrip = min(took, 1.1 * usual)
             return reply
 
+        body.ended = ended
         pushing = self._post("push", body, timeout, self._headers, True)
         return pushing.addCallback(measured)
 
