@@ -92,6 +92,7 @@ class NothingStaysBehindTests(ProcessTestCase):
             "--registration.warmup=0",
             files=(1024, 20_000),
         )
+        await self.metrics(port)  # Not before the reactor has all that it needs.
         files = process.fileDescriptors()
 
         lines = []
