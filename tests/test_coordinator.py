@@ -1653,7 +1653,7 @@ class DeliveryTests(CoordinatorCase):
         """
         An answer that breaks off is no answer.
         """
-        self.coordinator.breakOff(self.id, None, "off")
+        self.coordinator.cutShort(self.id)
         self.ended("broken")
 
     def test_late(self) -> None:

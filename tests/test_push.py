@@ -8,6 +8,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.proxy.coordinator import Rules
+from tests.internet import Talker
 from tests.rigs import (
     OK,
     PUSHED,
@@ -542,6 +543,43 @@ class StreamingTests(SynchronousTestCase):
         )
         self.rig.say(self.pushing, rest)
         self.assertEqual(heard(self.scraping), second)
+
+    def inChunks(self, answer: bytes) -> Talker:
+        """
+        Push a whole answer, without the end of the push.
+        """
+        return self.rig.talk(
+            b"POST /push HTTP/1.1\r\nHost: p\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"%x\r\n%b\r\n" % (len(answer), answer)
+        )
+
+    def test_lateEnd(self) -> None:
+        """
+        An answer that was waited for at its head, and is not any more at its end,
+        is refused, be it whole or broken.
+        """
+        for end in (b"0\r\n\r\n", b"1\r\nx\r\n"):
+            pushing = self.inChunks(OK % self.begin())
+            self.assertEqual(self.rig.push(OK % self.scrapeId), PUSHED)
+            self.rig.say(pushing, end)
+            self.assertEqual(
+                heard(pushing), pushRefusal(b"404 Not Found", NOBODY_WAITS)
+            )
+
+    def test_besideAnother(self) -> None:
+        """
+        Nor does a broken one disturb another that is on its way by then.
+        """
+        first = self.inChunks(OK % self.begin())
+        head, rest, _, (framing, begins, ends) = self.FRAMINGS[0]
+        push = pushBytes(head % self.scrapeId + rest)
+        second = self.rig.talk(push[: -len(rest)])
+        self.rig.say(first, b"1\r\nx\r\n")
+        self.assertEqual(heard(first), pushRefusal(b"404 Not Found", NOBODY_WAITS))
+        self.rig.say(second, rest)
+        self.assertEqual(heard(second), PUSHED)
+        received = heard(self.scraping)
+        self.assertTrue(received.endswith(framing + b"\r\n\r\n" + begins + ends))
 
     def test_refusedAtItsHead(self) -> None:
         """
