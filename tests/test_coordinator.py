@@ -1667,6 +1667,15 @@ class DeliveryTests(CoordinatorCase):
         self.assertEqual(self.side.heard, ["broke", "gave up"])
         self.ended("broken")
 
+    def test_lateAtTheEnd(self) -> None:
+        """
+        Where a proxy stops that only waited for it, both are told before.
+        """
+        stopped = self.coordinator.stop()
+        stopped.addCallback(lambda _: self.side.heard.append("stopped"))
+        self.passTime(10)
+        self.assertEqual(self.side.heard, ["broke", "gave up", "stopped"])
+
     def test_stop(self) -> None:
         """
         A proxy that stops waits for it.
