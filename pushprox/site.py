@@ -90,6 +90,13 @@ class Site(server.Site):
         Nor here.
         """
 
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        What is agreed on in TLS: no HTTP/2, which Twisted offers where L{h2} is
+        installed and which its own channel would speak.
+        """
+        return [b"http/1.1"]
+
     def log(self, request: http.Request) -> None:
         """
         There is no access log, but whoever counts requests is told of this one.

@@ -1653,7 +1653,7 @@ class DeliveryTests(CoordinatorCase):
         """
         An answer that breaks off is no answer.
         """
-        self.coordinator.breakOff(self.id, None, "off")
+        self.coordinator.cutShort(self.id)
         self.ended("broken")
 
     def test_late(self) -> None:
@@ -1666,6 +1666,15 @@ class DeliveryTests(CoordinatorCase):
         self.passTime(0.1)
         self.assertEqual(self.side.heard, ["broke", "gave up"])
         self.ended("broken")
+
+    def test_lateAtTheEnd(self) -> None:
+        """
+        Where a proxy stops that only waited for it, both are told before.
+        """
+        stopped = self.coordinator.stop()
+        stopped.addCallback(lambda _: self.side.heard.append("stopped"))
+        self.passTime(10)
+        self.assertEqual(self.side.heard, ["broke", "gave up", "stopped"])
 
     def test_stop(self) -> None:
         """

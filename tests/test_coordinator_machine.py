@@ -563,11 +563,13 @@ class CoordinatorMachine(RuleBasedStateMachine):
 
     def isAwaited(self, scrape: Scrape, instance: bytes | None) -> bool:
         """
-        Whether a receipt of this instance is certainly awaited.
+        Whether a receipt of this instance is certainly awaited: an answer that
+        has begun is one.
         """
         hand = scrape.hands[-1]
         return (
             hand.instance == instance
+            and scrape.delivery is None
             and not (scrape.confirmed or scrape.perhaps)
             and not (scrape.broke or scrape.cracked)
             and self.now < hand.at + hand.least - EPSILON
@@ -772,8 +774,6 @@ class CoordinatorMachine(RuleBasedStateMachine):
         some = handed if handed and pick < 8 else self.scrapes
         scrape = some[-1 - pick % len(some)]
         id = scrape.id
-        if scrape.delivery is not None and breaks:
-            return
         waits = not scrape.ends and scrape.delivery is None
         expected = bool(scrape.hands) and waits
         if expected and self.queued(scrape)[0]:
@@ -819,7 +819,7 @@ class CoordinatorMachine(RuleBasedStateMachine):
         scrape = begun[pick % len(begun)]
         if breaks:
             scrape.ends.append("broken")
-            self.coordinator.breakOff(scrape.id, None, "off")
+            self.coordinator.cutShort(scrape.id)
         else:
             scrape.ends.append("whole")
             self.coordinator.delivered(scrape.id)

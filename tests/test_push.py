@@ -8,12 +8,14 @@ from twisted.internet.error import ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.proxy.coordinator import Rules
+from tests.internet import Talker
 from tests.rigs import (
     OK,
     PUSHED,
     ProxyRig,
     heard,
     idIn,
+    pollBytes,
     pushBytes,
     pushRefusal,
     refusal,
@@ -127,6 +129,35 @@ class PushTests(SynchronousTestCase):
         self.broken(
             b"HTTP/1.1 100 Continue\r\nId: %b\r\n\r\n", b"status 100 is no answer"
         )
+
+    def test_failureWithTooMuch(self) -> None:
+        """
+        A failure that is followed by more than it announced is no news: only one
+        that breaks off is.
+        """
+        self.broken(
+            b"HTTP/1.1 500 Oops\r\nContent-Length: 3\r\nId: %b\r\n\r\nmetric",
+            b"bytes follow the end of the body",
+        )
+
+    def test_sizeOfAnother(self) -> None:
+        """
+        One whose push has not the size for it is refused at its head: nothing of
+        it is handed on.
+        """
+        for length, size, why in (
+            (9, 8, b"the body is 1 bytes short"),
+            (9, 10, b"bytes follow the end of the body"),
+        ):
+            answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nId: %b\r\n\r\n"
+            answer %= length, self.scrapeId
+            push = pushBytes(answer + bytes(size))
+            self.assertEqual(
+                heard(self.rig.talk(push[:-size])),
+                pushRefusal(b"400 Bad Request", why),
+            )
+            self.assertBrokeOff(b"The answer of t1 broke off", why)
+            self.setUp()
 
     def test_lineBreaks(self) -> None:
         """
@@ -419,6 +450,22 @@ class StreamingTests(SynchronousTestCase):
             assert self.scraping.lost is not None
             self.assertEqual(self.scraping.lost.check(ConnectionDone) is not None, ends)
 
+    def test_oldScraperThatStays(self) -> None:
+        """
+        That goes for one that asks to keep its connection, too.
+        """
+        head, rest, outer, _ = self.FRAMINGS[3]
+        answer = head % self.begin(version=b"1.0\r\nConnection: keep-alive")
+        pushing = self.rig.talk(
+            b"POST /push HTTP/1.1\r\nHost: p\r\n%b\r\n\r\n%x\r\n%b\r\n"
+            % (outer, len(answer), answer)
+        )
+        self.rig.say(pushing, rest)
+        self.assertTrue(
+            heard(self.scraping).endswith(b"\r\nConnection: close\r\n\r\nabcdefghi")
+        )
+        self.assertIsNotNone(self.scraping.lost)
+
     def test_headOfHead(self) -> None:
         """
         An answer to HEAD has no body to wait for; one that brings a body is
@@ -473,6 +520,36 @@ class StreamingTests(SynchronousTestCase):
         self.rig.net.pass_(62)
         self.assertTrue(heard(self.pushing).startswith(b"HTTP/1.1 408 "))
         self.assertBroken(framing, first)
+
+    def test_slowClientOfSlowScraper(self) -> None:
+        """
+        Once the scraper has caught up, the client has no more time than others.
+        """
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nId: %b\r\n\r\n"
+        self.send(head, b"x" * 1_000_000)
+        self.scraping.transport.pauseProducing()
+        self.rig.say(self.pushing, b"x" * 200_000)
+        self.assertTrue(self.pushing.transport.peer.paused)
+        self.rig.net.pass_(30)
+        self.scraping.transport.resumeProducing()
+        self.rig.net.settle()
+        self.rig.net.pass_(58)
+        self.assertEqual(heard(self.pushing), b"")
+        self.rig.net.pass_(4)
+        self.assertTrue(heard(self.pushing).startswith(b"HTTP/1.1 408 "))
+
+    def test_refusedInItsTurn(self) -> None:
+        """
+        One that waited as a whole behind a poll is refused once.
+        """
+        talker = self.rig.talk(pollBytes() + pushBytes(OK % b"nobody"))
+        scraping = self.rig.scrape()
+        _, _, after = heard(talker).partition(b"\r\n\r\n")
+        self.assertTrue(
+            after.endswith(b"\r\n\r\n" + pushRefusal(b"404 Not Found", NOBODY_WAITS))
+        )
+        self.assertIsNone(talker.lost)
+        self.rig.hangUp(scraping)
 
     def test_scraperHangsUp(self) -> None:
         """
@@ -542,6 +619,53 @@ class StreamingTests(SynchronousTestCase):
         )
         self.rig.say(self.pushing, rest)
         self.assertEqual(heard(self.scraping), second)
+
+    def inChunks(self, answer: bytes) -> Talker:
+        """
+        Push a whole answer, without the end of the push.
+        """
+        return self.rig.talk(
+            b"POST /push HTTP/1.1\r\nHost: p\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"%x\r\n%b\r\n" % (len(answer), answer)
+        )
+
+    def test_cutBeforeItsEnd(self) -> None:
+        """
+        A push that is cut when its answer is whole was none: the client may push
+        once more.
+        """
+        self.rig.hangUp(self.inChunks(OK % self.begin()))
+        self.assertEqual(heard(self.scraping), b"")
+        self.assertEqual(self.rig.push(OK % self.scrapeId), PUSHED)
+        self.assertTrue(heard(self.scraping).endswith(b"\r\n\r\nok"))
+
+    def test_lateEnd(self) -> None:
+        """
+        An answer that was waited for at its head, and is not any more at its end,
+        is refused, be it whole or broken.
+        """
+        for end in (b"0\r\n\r\n", b"1\r\nx\r\n"):
+            pushing = self.inChunks(OK % self.begin())
+            self.assertEqual(self.rig.push(OK % self.scrapeId), PUSHED)
+            self.rig.say(pushing, end)
+            self.assertEqual(
+                heard(pushing), pushRefusal(b"404 Not Found", NOBODY_WAITS)
+            )
+
+    def test_besideAnother(self) -> None:
+        """
+        Nor does a broken one disturb another that is on its way by then.
+        """
+        first = self.inChunks(OK % self.begin())
+        head, rest, _, (framing, begins, ends) = self.FRAMINGS[0]
+        push = pushBytes(head % self.scrapeId + rest)
+        second = self.rig.talk(push[: -len(rest)])
+        self.rig.say(first, b"1\r\nx\r\n")
+        self.assertEqual(heard(first), pushRefusal(b"404 Not Found", NOBODY_WAITS))
+        self.rig.say(second, rest)
+        self.assertEqual(heard(second), PUSHED)
+        received = heard(self.scraping)
+        self.assertTrue(received.endswith(framing + b"\r\n\r\n" + begins + ends))
 
     def test_refusedAtItsHead(self) -> None:
         """

@@ -21,7 +21,8 @@ from twisted.web.template import Element, TagLoader, renderElement, renderer, ta
 from twisted.web.util import Redirect, redirectTo
 from zope.interface import Interface
 
-from pushprox.channel import Limits
+from pushprox import channel
+from pushprox.channel import PIECE, Limits
 from pushprox.request import StreamingResource
 from tests.test_channel import ChannelTestCase, Reply, get, post, replies
 
@@ -599,6 +600,19 @@ class StreamingTests(ChannelTestCase):
         self.assertEqual(
             self.reading.read, [b"one", b"tw", None, None, b"one", b"tw", None]
         )
+
+    def test_largePieces(self) -> None:
+        """
+        Large bodies are read in large pieces, and what follows them is not.
+        """
+        sizes: list[int] = []
+        self.patch(channel, "readPieces", lambda line, size=0: sizes.append(size))
+        for size, read in ((PIECE, [0]), (PIECE + 1, [PIECE, 0])):
+            request = post(b"x" * size, b"/")
+            talker = self.talk(request[:-size])
+            self.say(talker, request[-size:])
+            self.assertEqual(sizes, read)
+            sizes.clear()
 
     def test_behindAnother(self) -> None:
         """

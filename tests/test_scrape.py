@@ -161,6 +161,16 @@ class ScrapeTests(SynchronousTestCase):
             b"ok",
         )
 
+    def test_date(self) -> None:
+        """
+        A target's own date is the only one.
+        """
+        date = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+        received = self.answered(
+            b"HTTP/1.1 200 OK\r\n%bContent-Length: 2\r\nId: %%b\r\n\r\nok" % date
+        )
+        self.assertEqual(received.count(b"\r\nDate: "), 1)
+
     def test_targetIsAProxy(self) -> None:
         """
         The version of a proxy that is itself the target is not told as that of

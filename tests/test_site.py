@@ -8,6 +8,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
+from twisted.web import http
 from twisted.web.resource import Resource
 
 from pushprox import __version__
@@ -32,6 +33,13 @@ class SiteTests(ChannelTestCase):
         talkers[0].transport.loseConnection()
         self.net.settle()
         self.assertEqual(len(self.site.lines), 1)
+
+    def test_noHTTP2(self) -> None:
+        """
+        A line over TLS speaks HTTP/1.1, also where Twisted knows HTTP/2.
+        """
+        self.patch(http, "H2_ENABLED", True)
+        self.assertEqual(self.site.acceptableProtocols(), [b"http/1.1"])
 
     def test_nobodyMinds(self) -> None:
         """

@@ -520,7 +520,7 @@ class Coordinator:
     def push(self, id: bytes, delivery: Delivery) -> None:
         """
         Answer a scrape. If the answer is not whole yet, one of L{delivered},
-        L{breakOff} and L{abandon} has to follow, unless the delivery is told to
+        L{cutShort} and L{abandon} has to follow, unless the delivery is told to
         L{give up<Delivery.giveUp>}.
 
         @raise UnknownScrape: if nobody waits for it.
@@ -547,16 +547,18 @@ class Coordinator:
         """
         self._finish(self._scrapes[id], "cancelled")
 
+    def cutShort(self, id: bytes) -> None:
+        """
+        An answer that began does not come whole.
+        """
+        self._finish(self._scrapes[id], "broken")
+
     def breakOff(self, id: bytes, reason: str | None, detail: str) -> None:
         """
-        Fail a scrape: its answer began and cannot be had whole.
+        Fail a scrape: its answer is broken before it began to be handed on.
 
         @raise UnknownScrape: if nobody waits for it.
         """
-        scrape = self._scrapes.get(id)
-        if scrape is not None and scrape.delivery is not None:
-            self._finish(scrape, "broken")
-            return
         scrape = self._expected(id)
         error = BrokenAnswer(scrape.registration.name, reason, detail)
         self._finish(scrape, "broken", Failure(error))

@@ -116,7 +116,12 @@ class _Push:
             head = self._decoder.head
             assert head is not None
             whole = Delivery(head, len(self._last), self._last)
-            self._coordinator.push(self._id, whole)
+            try:
+                self._coordinator.push(self._id, whole)
+            except UnknownScrape:
+                # Since its head was read.
+                self.giveUp()
+                return
         else:
             self._delivery = None
             self._coordinator.delivered(self._id)
@@ -172,7 +177,12 @@ class _Push:
             # Our client tells in this way of a target that broke off.
             isNews = head.status >= 400 and isinstance(error, IncompleteMessage)
             reason = head.reason.decode("latin-1") if isNews else None
-            self._breakOff(reason, str(error))
+            try:
+                self._breakOff(reason, str(error))
+            except UnknownScrape:
+                # Since its head was read.
+                self.giveUp()
+                return
         if isNews:
             self._thank()
         else:
@@ -181,11 +191,15 @@ class _Push:
     def _breakOff(self, reason: str | None, detail: str) -> None:
         """
         The scraper does not get all of the answer.
+
+        @raise UnknownScrape: if nobody waits for it any more.
         """
         assert self._id is not None
         delivery, self._delivery = self._delivery, None
-        self._coordinator.breakOff(self._id, reason, detail)
-        if delivery is not None:
+        if delivery is None:
+            self._coordinator.breakOff(self._id, reason, detail)
+        else:
+            self._coordinator.cutShort(self._id)
             delivery.receiver.bodyBroke()
 
     # What the scraper's side says.
