@@ -37,8 +37,8 @@ def headerFromTimeout(seconds: float) -> bytes:
     """
     @return: the value of the header, to the millisecond and never 0.
     """
-    text = f"{max(seconds, 0.001):.3f}"
-    return text.rstrip("0").rstrip(".").encode("ascii")
+    text = b"%.3f" % max(seconds, 0.001)
+    return text.rstrip(b"0").rstrip(b".")
 
 
 def lessMargin(seconds: float, offset: float = OFFSET) -> float:

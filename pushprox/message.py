@@ -11,6 +11,7 @@ Does not know: connections, Twisted, names, deadlines, who asked for what.
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 
 import attrs
 
@@ -27,6 +28,7 @@ from pushprox.headers import (
     HOP_BY_HOP,
     TEXT,
     TOKEN,
+    Fields,
     Headers,
     MalformedMessage,
     allHeaders,
@@ -79,21 +81,39 @@ def writeRequest(
     @param authority: host and port, as they stand in the URL.
     @param headers: those for Host and for the framing are not looked at.
 
-    @return: a request in the order of the reference: Host, User-Agent,
+    @return: a request in the order of the reference.
+    """
+    lines = requestLines(method, headers, len(body))
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n%b" % (
+        method,
+        url,
+        authority,
+        lines,
+        body,
+    )
+
+
+def requestLines(
+    method: bytes, headers: Fields, size: int, drop: Set[bytes] = frozenset()
+) -> bytes:
+    """
+    @param headers: those for Host and for the framing are not looked at.
+    @param size: bytes of the body.
+    @param drop: names in small letters, of what else is not written.
+
+    @return: the lines after Host in the order of the reference: User-Agent,
         Content-Length, then the others as they came.
     """
-    first = [(b"Host", authority)]
-    others = []
+    first = others = b""
     for field in headers:
         name = field[0].lower()
         if name == b"user-agent":
-            first.append((b"User-Agent", field[1]))
-        elif name not in _NOT_KEPT:
-            others.append(field)
-    if body or method in _ALWAYS_WITH_LENGTH:
-        first.append((b"Content-Length", b"%d" % len(body)))
-    head = joinFields(first + others)
-    return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method, url, head, body)
+            first += b"User-Agent: %b\r\n" % field[1]
+        elif name not in _NOT_KEPT and name not in drop:
+            others += b"%b: %b\r\n" % field
+    if size or method in _ALWAYS_WITH_LENGTH:
+        first += b"Content-Length: %d\r\n" % size
+    return first + others
 
 
 @attrs.frozen

@@ -104,12 +104,6 @@ class Site(server.Site):
         assert isinstance(request, Request)
         self.ended(request, request.code)
 
-    def acceptableProtocols(self) -> list[bytes]:
-        """
-        What TLS may negotiate: our lines speak no HTTP/2.
-        """
-        return [b"http/1.1"]
-
     @property
     def signature(self) -> bytes:
         """

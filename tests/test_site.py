@@ -83,12 +83,6 @@ class SiteTests(ChannelTestCase):
         port.stopListening()
         self.assertEqual(events, [])
 
-    def test_protocols(self) -> None:
-        """
-        In TLS nothing is offered but HTTP/1.1, whatever Twisted could speak.
-        """
-        self.assertEqual(self.site.acceptableProtocols(), [b"http/1.1"])
-
     def test_signature(self) -> None:
         """
         Every reply says who we are, which version, and what time it is.

@@ -101,6 +101,7 @@ class _Scrape:
     @ivar confirmed: whether a client has it in hand.
     @ivar doubtful: whether a poll of the name was lost since it was handed.
     @ivar delivery: the answer, once it has begun to come.
+    @ivar timer: for the receipt, while that is awaited, then for the deadline.
     """
 
     id: bytes
@@ -116,8 +117,7 @@ class _Scrape:
     confirmed: bool = False
     doubtful: bool = False
     delivery: Delivery | None = None
-    expiry: IDelayedCall | None = None
-    receipt: IDelayedCall | None = None
+    timer: IDelayedCall | None = None
 
     def __lt__(self, other: _Scrape) -> bool:
         return self.order < other.order
@@ -246,9 +246,30 @@ class Coordinator:
         )
         self._scrapes[scrape.id] = scrape
         registration.scrapes.append(scrape)
-        scrape.expiry = self.clock.callLater(budget, self._expire, scrape)
         self._enqueue(scrape)
+        if scrape.timer is None and scrape.id in self._scrapes:
+            self._awaitAnswer(scrape)
         return scrape.answer
+
+    def _awaitAnswer(self, scrape: _Scrape) -> None:
+        """
+        From now on it is the deadline that counts.
+        """
+        remaining = max(0.0, scrape.deadline - self.clock.seconds())
+        if scrape.timer is not None and scrape.timer.active():
+            # To put it off costs next to nothing.
+            scrape.timer.reset(remaining)
+        else:
+            scrape.timer = self.clock.callLater(remaining, self._timeIsUp, scrape)
+
+    def _timeIsUp(self, scrape: _Scrape) -> None:
+        """
+        What was awaited next did not come: the receipt, or the answer.
+        """
+        if scrape.line is not None:
+            self._lineIsDead(scrape)
+        else:
+            self._expire(scrape)
 
     def _expire(self, scrape: _Scrape) -> None:
         """
@@ -283,9 +304,9 @@ class Coordinator:
         registration.scrapes.remove(scrape)
         self._dequeue(scrape)
         self._endReceipt(scrape)
-        if scrape.expiry is not None and scrape.expiry.active():
-            scrape.expiry.cancel()
-        scrape.expiry = None
+        if scrape.timer is not None and scrape.timer.active():
+            scrape.timer.cancel()
+        scrape.timer = None
         self._forgetIfVain(registration)
         self.outcome(word, self.clock.seconds() - scrape.arrived)
         if result is not None:
@@ -423,7 +444,9 @@ class Coordinator:
         scrape.instance = parked.instance
         scrape.doubtful = False
         self._lines[line] = scrape
-        scrape.receipt = self.clock.callLater(wait, self._lineIsDead, scrape)
+        if scrape.timer is not None:
+            scrape.timer.cancel()
+        scrape.timer = self.clock.callLater(wait, self._timeIsUp, scrape)
         parked.answer.callback(
             Instruction(scrape.id, scrape.request, parked.poll.spelling, remaining)
         )
@@ -460,7 +483,9 @@ class Coordinator:
         scrape.registration.learnReceipt(self.clock.seconds() - handedAt)
         scrape.confirmed = True
         self._dequeue(scrape)
-        self._endReceipt(scrape)
+        if scrape.line is not None:
+            self._endReceipt(scrape)
+            self._awaitAnswer(scrape)
 
     def _endReceipt(self, scrape: _Scrape) -> None:
         if scrape.line is not None:
@@ -468,9 +493,6 @@ class Coordinator:
             if self._lines.get(scrape.line) is scrape:
                 del self._lines[scrape.line]
             scrape.line = None
-        if scrape.receipt is not None and scrape.receipt.active():
-            scrape.receipt.cancel()
-        scrape.receipt = None
 
     def lineBroke(self, line: Hashable) -> None:
         """
@@ -488,6 +510,7 @@ class Coordinator:
         scrape goes to the next poll, now or when one comes.
         """
         self._endReceipt(scrape)
+        self._awaitAnswer(scrape)
         registration = scrape.registration
         registration.distrust(scrape.instance)
         self._log.debug(

@@ -7,8 +7,6 @@ from __future__ import annotations
 import attrs
 
 from pushprox.deadlines import TIMEOUT_HEADER, headerFromTimeout
-from pushprox.headers import Headers
-from pushprox.message import writeRequest
 from pushprox.names import TargetUrl
 
 
@@ -17,13 +15,14 @@ class Asked:
     """
     A scrape as its scraper asked for it.
 
-    @ivar headers: those that may reach the client, without the timeout: as they
-        were read, and so without line ends.
+    @ivar lines: those of the head that may reach the client, in the order of
+        the reference: User-Agent, Content-Length, then the others as they came;
+        without the timeout.
     """
 
     method: bytes
     target: TargetUrl
-    headers: Headers
+    lines: bytes
     body: bytes
 
 
@@ -47,9 +46,13 @@ class Instruction:
         """
         asked = self.request
         url, authority = asked.target.spelled(self.spelling)
-        headers = (
-            *asked.headers,
-            (TIMEOUT_HEADER, headerFromTimeout(self.remaining)),
-            (b"Id", self.id),
+        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b: %b\r\nId: %b\r\n\r\n%b" % (
+            asked.method,
+            url,
+            authority,
+            asked.lines,
+            TIMEOUT_HEADER,
+            headerFromTimeout(self.remaining),
+            self.id,
+            asked.body,
         )
-        return writeRequest(asked.method, url, authority, headers, asked.body)

@@ -13,7 +13,8 @@ from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
 from pushprox.deadlines import OFFSET, TIMEOUT_HEADER, lessMargin, timeoutFromHeader
-from pushprox.headers import HOP_BY_HOP, endToEnd, withoutAll
+from pushprox.headers import HOP_BY_HOP, Fields, endToEnd
+from pushprox.message import requestLines
 from pushprox.names import TargetUrl, canonicalName, nameFromText
 from pushprox.proxy.coordinator import Coordinator
 from pushprox.proxy.delivery import Delivery
@@ -149,10 +150,12 @@ class ScrapeDoor(Door):
         except ValueError as error:
             raise Refused(400, "Bad Request", str(error)) from None
         named = request.head.named
-        # Few scrapers name fields to drop in a Connection header.
-        drop = endToEnd if b"connection" in named else withoutAll
-        headers = drop(request.fields, _ENDING)
-        scrape = Asked(request.method, target, headers, body)
+        fields: Fields = request.fields
+        if b"connection" in named:
+            # Few scrapers name fields there to drop.
+            fields = endToEnd(fields)
+        lines = requestLines(request.method, fields, len(body), _ENDING)
+        scrape = Asked(request.method, target, lines, body)
         budget = self._timeouts.budget(named.get(_TIMEOUT))
         try:
             answer = self._coordinator.scrape(name, scrape, budget)
