@@ -591,12 +591,12 @@ class Line(Protocol):
         self._advancing = True
         while self._waiting and self._answering is None and not self._ending:
             request = self._answering = self._waiting.popleft()
-            if not self._waiting:
-                self._backlog = 0
-                if self._inHead:
-                    self._headDue = self.site.clock.seconds() + self.site.limits.head
+            if not self._waiting and self._inHead:
+                self._headDue = self.site.clock.seconds() + self.site.limits.head
             request.ask()
         self._advancing = False
+        if not self._waiting:
+            self._backlog = 0
         if self._answering is not None:
             self._await()
         elif not self._ending:

@@ -30,7 +30,7 @@ MAX_CHUNK_LINE = 512
 MAX_TRAILERS = 8 * 1024
 """Bytes of the trailers after a chunked body, all of which are dropped."""
 
-_isLength = re.compile(rb"[0-9]{1,18}").fullmatch
+isLength = re.compile(rb"[0-9]{1,18}").fullmatch
 # Begins with the line end of the chunk before (RFC 9112 section 7.1).
 _matchChunkLine = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})(?:;%b)?\r\n" % TEXT).match
 _findBareLineFeed = re.compile(rb"(?<!\r)\n").search
@@ -66,7 +66,7 @@ def framingOf(headers: Headers, version: bytes) -> tuple[int | None, bool]:
     if codings and version < b"1.1":
         # RFC 9112 section 6.1.
         raise MalformedMessage("a Transfer-Encoding from before HTTP/1.1")
-    if lengths and not _isLength(lengths[0]):
+    if lengths and not isLength(lengths[0]):
         raise MalformedMessage(f"Content-Length is {shown(lengths[0])}")
     return int(lengths[0]) if lengths else None, bool(codings)
 

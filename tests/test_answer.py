@@ -348,6 +348,8 @@ class StrictTests(SynchronousTestCase):
             HTTP + b"Content-Length: 5, 6\r\n\r\nhello",
             HTTP + b"Content-Length: -5\r\n\r\nhello",
             HTTP + b"Content-Length:\r\n\r\nhello",
+            HTTP + b"Content-Length: 1%b\r\n\r\nhello" % (b"0" * 18),
+            HTTP + b"Content-Length: %b5\r\n\r\nhello" % (b"0" * 5000),
             HTTP + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
             HTTP + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
             HTTP + b"Transfer-Encoding: gzip, chunked\r\n\r\n",

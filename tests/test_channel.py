@@ -535,6 +535,18 @@ class PipelineTests(ChannelTestCase):
         self.assertIsNotNone(talker.lost)
         self.assertEqual(self.site.lines, set())
 
+    def test_sendsAhead(self) -> None:
+        """
+        What was sent behind one that was answered since does not count.
+        """
+        talker = self.talk(get(b"/a"))
+        for _ in range(3):
+            self.say(talker, get(b"/a", more=b"X: %b\r\n" % (b"x" * 30000))[:-2])
+            self.answer()
+            self.say(talker, b"\r\n")
+        self.answer()
+        self.assertEqual(self.bodies(talker), [b"/a"] * 4)
+
     def test_hundreds(self) -> None:
         """
         However many come at once, they are answered.

@@ -17,7 +17,7 @@ from httptools import (
     HttpResponseParser,
 )
 
-from pushprox.framing import MAX_HEAD
+from pushprox.framing import MAX_HEAD, isLength
 from pushprox.headers import (
     HOP_BY_HOP,
     MalformedMessage,
@@ -159,6 +159,8 @@ class Answer:
             return
         headers = tuple(self._headers)
         length = firstHeader(headers, b"content-length")
+        if length is not None and not isLength(length):
+            raise NotHTTP("a Content-Length of over 18 digits")
         codings = [each.lower() for each in allHeaders(headers, b"transfer-encoding")]
         # RFC 9112 section 6.1. Other codings were not asked for, by a TE header.
         if codings and (codings != [b"chunked"] or version == "1.0"):
