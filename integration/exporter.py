@@ -7,7 +7,8 @@ end of a journey can be compared with what was meant here.
 
 Paths: C{/plain}, C{/chunked} and C{/closed} (C{?size=BYTES}, gzip for who asks
 for it), C{/slow?seconds=S}, C{/dies-chunked}, C{/dies-plain},
-C{/dies-closed}, and C{/count}, which tells how often C{/slow} was asked for.
+C{/dies-closed}, C{/pauses?seconds=S} (half-way), and C{/count}, which tells how
+often C{/slow} was asked for.
 """
 
 from __future__ import annotations
@@ -72,6 +73,11 @@ class Exporter:
                     self.slowScrapes += 1
                     await asyncio.sleep(float(query["seconds"]))
                     self._plain(writer, body(size))
+                case "pauses":
+                    content = body(size)
+                    self._plain(writer, content, half=True)
+                    await asyncio.sleep(float(query["seconds"]))
+                    writer.write(content[size // 2 :])
                 case "count":
                     self._plain(writer, str(self.slowScrapes).encode())
                 case "dies-plain":
@@ -93,11 +99,15 @@ class Exporter:
             writer.close()
 
     def _plain(
-        self, writer: asyncio.StreamWriter, content: bytes, more: bytes = b""
+        self,
+        writer: asyncio.StreamWriter,
+        content: bytes,
+        more: bytes = b"",
+        half: bool = False,
     ) -> None:
         length = b"Content-Length: %d\r\n" % len(content)
         writer.write(_HEAD + more + length + b"Connection: close\r\n\r\n")
-        writer.write(content)
+        writer.write(content[: len(content) // 2] if half else content)
 
     def _chunked(
         self, writer: asyncio.StreamWriter, content: bytes, more: bytes = b""
