@@ -57,6 +57,8 @@ def send(transport: Any, data: bytes) -> None:
         # What was written before goes first.
         and not transport.dataBuffer
         and not transport._tempDataBuffer
+        # Who waits to be asked is asked when the reactor has sent all.
+        and (transport.producer is None or transport.streamingProducer)
     ):
         sent = transport.writeSomeData(data)
         # Else the connection is lost, which the transport finds out by itself.

@@ -8,7 +8,7 @@ import socket
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.interfaces import IPullProducer, ITCPTransport
 from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -177,6 +177,44 @@ class SendTests(SynchronousTestCase):
         ended.connected = False
         send(ended, b"abc")
         self.assertEqual(ended.sent, b"")
+
+    def test_pull(self) -> None:
+        """
+        A producer that waits to be asked is asked until it has given all.
+        """
+        wire = Wire()
+        wire.room = 1000
+        pieces = [b"three", b"two", b"one"]
+
+        @implementer(IPullProducer)
+        class Pulled:
+            def resumeProducing(self) -> None:
+                """
+                Send a piece.
+                """
+                send(wire, pieces.pop())
+                if not pieces:
+                    wire.unregisterProducer()
+
+            def stopProducing(self) -> None:
+                """
+                Nobody does that.
+                """
+
+        wire.registerProducer(Pulled(), False)
+        while wire.isWaiting:
+            wire.doWrite()
+        self.assertEqual(wire.sent, b"onetwothree")
+
+    def test_push(self) -> None:
+        """
+        What one brings that does not wait goes at once.
+        """
+        wire = Wire()
+        wire.room = 1000
+        wire.registerProducer(wire, True)
+        send(wire, b"abc")
+        self.assertEqual((wire.sent, wire.isWaiting), (b"abc", False))
 
     def test_others(self) -> None:
         """
