@@ -8,8 +8,16 @@ scrape is taken apart. Pure functions and values, no Twisted.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
 
 import attrs
+
+_T = TypeVar("_T")
+
+#: Bytes of a text that is remembered with what it says.
+REMEMBERED = 256
 
 # A host name as DNS, containers and /etc/hosts have it, or an IP address.
 _NAME = re.compile(r"[A-Za-z0-9_~.:-]+")
@@ -50,6 +58,21 @@ def nameFromText(text: bytes, limit: int) -> str:
     if not _NAME.fullmatch(name) or not canonicalName(name):
         raise ValueError(f"expected the name of a client, got {name!a}")
     return name
+
+
+def remembered(read: Callable[[bytes, int], _T]) -> Callable[[bytes, int], _T]:
+    """
+    Remember what was read from a text, where that is not long: the same clients
+    poll and the same targets are scraped again and again.
+
+    @param read: takes a text, and the limit of names.
+    """
+    recall = lru_cache(maxsize=10_000)(read)
+
+    def readOrRecall(text: bytes, limit: int) -> _T:
+        return recall(text, limit) if len(text) <= REMEMBERED else read(text, limit)
+
+    return readOrRecall
 
 
 @attrs.frozen

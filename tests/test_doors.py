@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.delivery import Delivery
 from pushprox.proxy.doors import Door
+from pushprox.proxy.poll import PollDoor
 from pushprox.proxy.scrape import ScrapeDoor, Timeouts
 from pushprox.site import Site
 from tests.internet import Internet, Talker
@@ -973,11 +975,20 @@ class BrokenCoordinator:
 
     rules = Rules()
 
+    def __init__(self, outcome: Deferred[Any]) -> None:
+        self.outcome = outcome
+
     def scrape(self, *_: object) -> Deferred[Delivery]:
         """
-        Fail.
+        Come to something else than an answer.
         """
-        return fail(ZeroDivisionError())
+        return self.outcome
+
+    def poll(self, *_: object) -> Deferred[Any]:
+        """
+        Come to something else than work.
+        """
+        return self.outcome
 
 
 class DoorTests(SynchronousTestCase):
@@ -998,13 +1009,34 @@ class DoorTests(SynchronousTestCase):
 
     def test_lateBug(self) -> None:
         """
-        So is one that shows only when a scrape is under way.
+        So is one that shows only when a scrape or a poll is under way.
         """
         net = Internet()
-        coordinator: Any = BrokenCoordinator()
-        door = ScrapeDoor(coordinator, Timeouts(), 253, lambda size: None)
-        port = net.listenTCP(80, Site(door, net))
-        talker = net.talk("10.0.0.1", 80, b"GET http://t1/ HTTP/1.0\r\n\r\n")
-        self.assertIn(b"\r\n\r\nThe proxy failed; its log says more\n", heard(talker))
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        port.stopListening()
+        for outcome, error in (
+            (Failure(ZeroDivisionError()), ZeroDivisionError),
+            ("nothing that can be given", AttributeError),
+        ):
+            for kind, request in (
+                (
+                    lambda coordinator: ScrapeDoor(
+                        coordinator, Timeouts(), 253, lambda size: None
+                    ),
+                    b"GET http://t1/ HTTP/1.0\r\n\r\n",
+                ),
+                (
+                    lambda coordinator: PollDoor(coordinator, 253),
+                    b"POST /poll HTTP/1.0\r\nContent-Length: 2\r\n\r\nt1",
+                ),
+            ):
+                waiting: Deferred[Any] = Deferred()
+                coordinator: Any = BrokenCoordinator(waiting)
+                port = net.listenTCP(80, Site(kind(coordinator), net))
+                talker = net.talk("10.0.0.1", 80, request)
+                self.assertEqual(heard(talker), b"")
+                waiting.callback(outcome)
+                net.settle()
+                self.assertIn(
+                    b"\r\n\r\nThe proxy failed; its log says more\n", heard(talker)
+                )
+                self.assertEqual(len(self.flushLoggedErrors(error)), 1)
+                port.stopListening()

@@ -9,7 +9,7 @@ import re
 from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
-from pushprox.names import canonicalName, nameFromText
+from pushprox.names import canonicalName, nameFromText, remembered
 from pushprox.proxy.coordinator import Coordinator
 from pushprox.proxy.doors import Door, Refused, bodyOf
 from pushprox.proxy.instruction import Instruction
@@ -50,8 +50,12 @@ class PollDoor(Door):
             raise
         request.forget()
         request.whenLost = waiting.cancel
-        waiting.addCallback(self._answered, request, poll.wait)
-        waiting.addErrback(self._failed, request)
+        waiting.addCallbacks(
+            self._answered,
+            self._failed,
+            callbackArgs=(request, poll.wait),
+            errbackArgs=(request,),
+        )
 
     def _read(self, request: Request) -> Poll:
         """
@@ -60,7 +64,7 @@ class PollDoor(Door):
         """
         given = request.head.named
         try:
-            spelling = nameFromText(bodyOf(request), self._nameLimit)
+            spelling, name = readName(bodyOf(request), self._nameLimit)
         except ValueError as error:
             raise Refused(400, "Bad Request", str(error)) from None
         prefer = given.get(b"prefer")
@@ -68,7 +72,7 @@ class PollDoor(Door):
         instance = given.get(b"pushprox-instance")
         taken = given.get(b"pushprox-taken", b"")
         return Poll(
-            name=canonicalName(spelling),
+            name=name,
             spelling=spelling,
             line=request.channel,
             instance=instance[:64] if instance else None,
@@ -82,6 +86,14 @@ class PollDoor(Door):
         """
         Give the client a scrape, or the word that there is none.
         """
+        try:
+            self._give(instruction, request, wait)
+        except Exception:
+            self.refuse(request, Failure())
+
+    def _give(
+        self, instruction: Instruction | None, request: Request, wait: float | None
+    ) -> None:
         lines = b"%bPushprox-Max-Polls: %b\r\n" % (request.site.signature, self._limit)
         if wait is not None:
             lines += b"Preference-Applied: wait=%d\r\n" % wait
@@ -109,6 +121,16 @@ class PollDoor(Door):
                 )
             )
         self.refuse(request, failure)
+
+
+@remembered
+def readName(text: bytes, nameLimit: int) -> tuple[str, str]:
+    """
+    @return: the name of a client as it spells it, and normalised.
+    @raise ValueError: if it is none; says why.
+    """
+    spelling = nameFromText(text, nameLimit)
+    return spelling, canonicalName(spelling)
 
 
 def listedIds(value: bytes) -> frozenset[bytes]:

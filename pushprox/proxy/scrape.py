@@ -6,7 +6,6 @@ away, and its answer handed on as it comes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import attrs
 from twisted.internet.defer import CancelledError
@@ -15,7 +14,7 @@ from twisted.python.failure import Failure
 from pushprox.deadlines import OFFSET, TIMEOUT_HEADER, lessMargin, timeoutFromHeader
 from pushprox.headers import HOP_BY_HOP, Fields, endToEnd
 from pushprox.message import requestLines
-from pushprox.names import TargetUrl, canonicalName, nameFromText
+from pushprox.names import TargetUrl, canonicalName, nameFromText, remembered
 from pushprox.proxy.coordinator import Coordinator
 from pushprox.proxy.delivery import Delivery
 from pushprox.proxy.doors import Door, Refused, bodyOf
@@ -52,9 +51,6 @@ _OURS = frozenset(
 #: polls. In seconds.
 AWAY = 1.0
 
-#: Bytes of a URL that is remembered with what it says.
-RECALLED_SIZE = 256
-
 #: Bytes of a scrape's own body: it travels in the reply to a poll, whole.
 MAX_SCRAPE_BODY = 8 * 1024 * 1024
 
@@ -90,6 +86,7 @@ def inSeconds(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
+@remembered
 def readTarget(url: bytes, nameLimit: int) -> tuple[TargetUrl, str]:
     """
     @return: what the URL of a scrape says, and whose it is: the name, normalised.
@@ -100,10 +97,6 @@ def readTarget(url: bytes, nameLimit: int) -> tuple[TargetUrl, str]:
         raise ValueError(f"expected http or https, got {target.scheme}")
     name = nameFromText(target.host.encode("ascii"), nameLimit)
     return target, canonicalName(name)
-
-
-# The same targets are scraped again and again.
-_recall = lru_cache(maxsize=10_000)(readTarget)
 
 
 class ScrapeDoor(Door):
@@ -144,9 +137,8 @@ class ScrapeDoor(Door):
         body = bodyOf(request)
         if len(body) > MAX_SCRAPE_BODY:
             raise Refused(413, f"A scrape may have {MAX_SCRAPE_BODY} bytes of body")
-        read = _recall if len(request.uri) <= RECALLED_SIZE else readTarget
         try:
-            target, name = read(request.uri, self._nameLimit)
+            target, name = readTarget(request.uri, self._nameLimit)
         except ValueError as error:
             raise Refused(400, "Bad Request", str(error)) from None
         named = request.head.named
@@ -162,13 +154,23 @@ class ScrapeDoor(Door):
         except ScrapeFailed as error:
             raise refusalOf(error, name, budget) from None
         request.whenLost = answer.cancel
-        answer.addCallback(self._answered, request)
-        answer.addErrback(self._failed, request, name, budget)
+        answer.addCallbacks(
+            self._answered,
+            self._failed,
+            callbackArgs=(request,),
+            errbackArgs=(request, name, budget),
+        )
 
     def _answered(self, delivery: Delivery, request: Request) -> None:
         """
         Give the scraper the target's answer, or its beginning.
         """
+        try:
+            self._give(delivery, request)
+        except Exception:
+            self.refuse(request, Failure())
+
+    def _give(self, delivery: Delivery, request: Request) -> None:
         head = delivery.head
         lines = VERSION_LINE
         isDated = False
