@@ -29,13 +29,13 @@ from pushprox.client.transport import agentFor
 from pushprox.client.trust import tlsPolicy
 from pushprox.client.uplink import Uplink
 from pushprox.client.webproxy import WebProxies
+from pushprox.durations import duration
 from pushprox.metrics import LateRegistry, Ledger, ReactorLag, Registry
 from pushprox.names import nameFromText
 from pushprox.options import Options as BaseOptions
 from pushprox.options import (
     Program,
     count,
-    duration,
     listenEndpoint,
     logParameters,
     naming,

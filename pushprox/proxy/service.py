@@ -13,12 +13,12 @@ from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 
 from pushprox.channel import Limits
+from pushprox.durations import duration
 from pushprox.metrics import Ledger, ReactorLag
 from pushprox.options import Options as BaseOptions
 from pushprox.options import (
     Program,
     count,
-    duration,
     listenEndpoint,
     logParameters,
 )
