@@ -165,6 +165,17 @@ def oneOf(*choices: str) -> Callable[[str], str]:
     return choose
 
 
+#: The flag of all programs that serve something.
+webParameters: list[list[Any]] = [
+    [
+        "web.config.file",
+        None,
+        None,
+        "File with TLS, passwords, headers and a rate limit for what is served, in"
+        " the format of Prometheus's programs.",
+    ],
+]
+
 #: The flags that every program has for its log.
 logParameters: list[list[Any]] = [
     [

@@ -14,12 +14,14 @@ from OpenSSL.SSL import Connection
 from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
     IReactorTime,
+    IStreamServerEndpoint,
 )
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from pushprox.tls import ServerCreator
+from pushprox.options import Options
+from pushprox.tls import SecureEndpoint, ServerCreator
 from pushprox.webconfig import TLSServer, WebConfig, readWebConfig
 from pushprox.webtls import WebOptions, readFiles
 
@@ -38,6 +40,17 @@ def _stampOf(path: str) -> _Stamp:
     except OSError:
         return None
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def webFileOf(options: Options, clock: IReactorTime) -> WebFile:
+    """
+    @return: the file that a command line names.
+    @raise SystemExit: if it cannot be used.
+    """
+    try:
+        return WebFile(options["web.config.file"], clock)
+    except ValueError as error:
+        raise SystemExit(f"{options.programName}: --web.config.file: {error}") from None
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -128,6 +141,17 @@ class WebFile:
             # No session outlives this.
             self._creator.renew()
         self._log.info("Read {path} again", path=self.path)
+
+    def secured(self, endpoint: IStreamServerEndpoint) -> IStreamServerEndpoint:
+        """
+        @return: the same with TLS, if that is wanted.
+        @raise ValueError: if it has TLS of its own.
+        """
+        if not self.speaksTLS:
+            return endpoint
+        if isinstance(endpoint, SecureEndpoint):
+            raise ValueError(f"expected tcp: since {self.path} has the TLS for it")
+        return SecureEndpoint(endpoint, self, self._clock)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> Connection:
         """
