@@ -11,7 +11,7 @@ else they are in C{Authorization} and a 401 asks for them (RFC 9110 section 11).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 
@@ -48,7 +48,7 @@ OPEN = (b"/-/healthy",)
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 
-_ASKING = b'Basic realm="pushprox", charset="UTF-8"'
+_ASKING = b'Basic realm="pushprox"'
 
 
 @attrs.frozen(eq=False)
@@ -177,12 +177,13 @@ class Guard(Crossroads):
         @return: who answers: the one it is for, one that says no, or one that
             waits for what comes of a password.
         """
-        wait = self._tooFast(self._file.config.rateLimit)
+        config = self._file.config
+        wait = self._tooFast(config.rateLimit)
         if wait:
             line = b"Retry-After: %d\r\n" % ceil(wait)
             denial = Denial(TOO_FAST, 429, b"Too Many Requests", line)
             return self._deny(request, denial)
-        return self.admit(request)
+        return self._admit(request, config.users)
 
     def _tooFast(self, limit: RateLimit | None) -> float:
         """
@@ -196,11 +197,10 @@ class Guard(Crossroads):
         assert limit is not None
         return limit.interval
 
-    def admit(self, request: Request) -> IResource:
+    def _admit(self, request: Request, users: Mapping[bytes, bytes]) -> IResource:
         """
         As L{choose}, for who was not too fast.
         """
-        users = self._file.config.users
         isForOthers = self._isForOthers(request)
         if not users or (request.path in OPEN and not isForOthers):
             return self._find(request)
@@ -235,9 +235,10 @@ class Guard(Crossroads):
 
         def known(_: None) -> None:
             request.whenLost = None
-            if isNew and passwords.verdict(self._file.config.users, header):
+            users = self._file.config.users
+            if isNew and passwords.verdict(users, header):
                 attempts.giveBack()
-            request.turnTo(self.admit(request))
+            request.turnTo(self._admit(request, users))
 
         def failed(failure: Failure) -> None:
             # If it was cancelled, nobody is there to be told.

@@ -68,11 +68,11 @@ def denial(status: bytes, line: bytes, isHead: bool = False) -> bytes:
 
 ASKS_PROXY = denial(
     b"407 Proxy Authentication Required",
-    b'Proxy-Authenticate: Basic realm="pushprox", charset="UTF-8"',
+    b'Proxy-Authenticate: Basic realm="pushprox"',
 )
 ASKS_OWNER = denial(
     b"401 Unauthorized",
-    b'WWW-Authenticate: Basic realm="pushprox", charset="UTF-8"',
+    b'WWW-Authenticate: Basic realm="pushprox"',
 )
 SLOWER = denial(b"429 Too Many Requests", b"Retry-After: 1")
 BUSY = denial(b"503 Service Unavailable", b"Retry-After: 1")
@@ -213,7 +213,7 @@ class CredentialsTests(GuardTestCase):
             heard(talker),
             denial(
                 b"401 Unauthorized",
-                b'WWW-Authenticate: Basic realm="pushprox", charset="UTF-8"',
+                b'WWW-Authenticate: Basic realm="pushprox"',
                 isHead=True,
             ),
         )
