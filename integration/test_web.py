@@ -6,13 +6,21 @@ password or a certificate, and curl.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from textwrap import dedent
 
 import bcrypt
 import trustme
 
-from integration.processes import STARTUP, Process, ProcessTestCase, freePort, until
+from integration.processes import (
+    HERE,
+    STARTUP,
+    Process,
+    ProcessTestCase,
+    freePort,
+    until,
+)
 
 
 def hashed(password: str) -> str:
@@ -38,6 +46,13 @@ class WebConfigTests(ProcessTestCase):
             leaf = authority.issue_cert(name)
             both = leaf.private_key_and_cert_chain_pem
             both.write_to_path(str(self.files / f"{name}.pem"))
+        # As they are called in the README.
+        for name, source in (
+            ("proxy.pem", "localhost.pem"),
+            ("proxy-key.pem", "localhost.pem"),
+            ("clients-ca.pem", "ca.pem"),
+        ):
+            (self.files / name).symlink_to(source)
         self.web = self.files / "web.yml"
         self.users = dedent(
             f"""\
@@ -169,6 +184,21 @@ class WebConfigTests(ProcessTestCase):
         await self.get(f"{base}/-/ready", *shown)
         await process.said("What was read before stays in force", within=STARTUP)
         self.assertEqual((await self.get(f"{base}/-/ready", *shown)).status, 200)
+
+    async def test_readme(self) -> None:
+        """
+        The web config file in the README works as pasted.
+        """
+        readme = (HERE.parent / "README.rst").read_text("utf-8")
+        [block] = re.findall(
+            r"^   tls_server_config:\n(?:\n| {3}.*\n)+", readme, re.MULTILINE
+        )
+        self.web.write_text(dedent(block))
+        process, port = await self.proxy(f"--web.config.file={self.web}")
+        shown = ("--cacert", str(self.files / "ca.pem"))
+        page = await self.get(f"https://localhost:{port}/-/healthy", *shown)
+        self.assertNotEqual(page.exitStatus, 0)
+        self.assertIsNone(process.status)
 
     async def test_ownMetrics(self) -> None:
         """
