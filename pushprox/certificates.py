@@ -32,18 +32,26 @@ def readFile(path: str) -> bytes:
         ) from None
 
 
+def certificatesIn(name: str, pem: bytes) -> list[Certificate]:
+    """
+    @param name: of what they are in, for errors.
+    @return: at least one.
+    @raise ValueError: if there is none.
+    """
+    try:
+        return load_pem_x509_certificates(pem)
+    except ValueError:
+        raise ValueError(
+            f"{name}: expected PEM certificates (-----BEGIN CERTIFICATE-----)"
+        ) from None
+
+
 def readCertificates(path: str) -> list[Certificate]:
     """
     @return: at least one.
     @raise ValueError: if the file cannot be read, or has none.
     """
-    pem = readFile(path)
-    try:
-        return load_pem_x509_certificates(pem)
-    except ValueError:
-        raise ValueError(
-            f"{path}: expected PEM certificates (-----BEGIN CERTIFICATE-----)"
-        ) from None
+    return certificatesIn(path, readFile(path))
 
 
 def readIdentity(
@@ -59,27 +67,43 @@ def readIdentity(
         L{CertificateOptions}.
     @raise ValueError: if a file is not what it should be, or they do not fit.
     """
-    leaf, *chain = readCertificates(certFile)
+    certificates = readCertificates(certFile)
     if chainFile is not None:
-        chain += readCertificates(chainFile)
-    pem = readFile(keyFile)
+        certificates += readCertificates(chainFile)
+    return identity(certFile, certificates, keyFile, readFile(keyFile))
+
+
+def identity(
+    certName: str, certificates: list[Certificate], keyName: str, keyPem: bytes
+) -> dict[str, Any]:
+    """
+    What a program shows of itself.
+
+    @param certName: where its certificate is, for errors.
+    @param certificates: that, and its chain.
+    @param keyName: where the private key is.
+    @param keyPem: that, without a passphrase.
+    @return: all of it, as arguments of L{CertificateOptions}.
+    @raise ValueError: if the key is none, or they do not fit.
+    """
     try:
-        key = load_pem_private_key(pem, password=None)
+        key = load_pem_private_key(keyPem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError(
-            f"{keyFile}: expected a PEM private key without a passphrase"
+            f"{keyName}: expected a PEM private key without a passphrase"
         ) from None
-    identity: dict[str, Any] = {
+    leaf, *chain = certificates
+    found: dict[str, Any] = {
         "privateKey": PKey.from_cryptography_key(cast(Any, key)),
         "certificate": X509.from_cryptography(leaf),
         "extraCertChain": [X509.from_cryptography(link) for link in chain],
     }
     try:
         # OpenSSL would only look at it at the first connection.
-        CertificateOptions(**identity).getContext()
+        CertificateOptions(**found).getContext()
     except OpenSSLError as error:
         raise ValueError(
-            f"{keyFile}: expected the private key of the certificate in {certFile}"
+            f"{keyName}: expected the private key of the certificate in {certName}"
             f" ({error.args[0][0][-1]})"
         ) from None
-    return identity
+    return found

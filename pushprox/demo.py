@@ -26,7 +26,7 @@ from pushprox.client.polling import Pace
 from pushprox.client.service import makeClient
 from pushprox.client.trust import tlsPolicy
 from pushprox.client.webproxy import WebProxies
-from pushprox.metrics import MetricsResource
+from pushprox.metrics import Ledger, MetricsResource
 from pushprox.options import Options as BaseOptions
 from pushprox.options import Program, count, logParameters
 from pushprox.proxy.coordinator import Rules
@@ -179,7 +179,7 @@ def makeService(
         *makeProxy(reactor, CollectorRegistry(), [endpoint], Rules(), Timeouts()),
         *makeClient(
             reactor,
-            CollectorRegistry(),
+            Ledger(CollectorRegistry(), "client"),
             ProxyLocation.fromText(f"http://127.0.0.1:{port}/"),
             NAME,
             Pace(),

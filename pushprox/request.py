@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: What stands for a status where the other side hung up before the reply.
 HUNG_UP = 499
 
+#: Bytes of the body of a request that is held which are kept.
+HELD = 64 * 1024
+
 
 class StreamingResource(Resource):
     """
@@ -81,6 +84,7 @@ class Request(server.Request):
     head: Head
     whole = False
     isFramed = True
+    _isHeld = False
     resource: IResource | None = None
     reader: BodyReader | None = None
     whenLost: Callable[[], object] | None = None
@@ -224,16 +228,40 @@ class Request(server.Request):
             self._handleStar()
             return
         try:
-            self.resource = self.site.getResourceFor(self)
-            if _IEncodingResource.providedBy(self.resource):
-                self._encoder = self.resource.getEncoder(self)
+            resource = self.site.getResourceFor(self)
         except BaseException:
             self.processingFailed(Failure())
         else:
-            if isinstance(self.resource, StreamingResource):
-                self._guard(self.render, self.resource)
+            self.turnTo(resource)
+
+    def turnTo(self, resource: IResource) -> None:
+        """
+        Have this resource answer: ask it when the body is there, or now if it
+        reads that as it comes.
+        """
+        self.resource = resource
+        if self._isHeld:
+            self._isHeld = False
+            self.resumeProducing()
+        try:
+            if _IEncodingResource.providedBy(resource):
+                self._encoder = resource.getEncoder(self)
+        except BaseException:
+            self.processingFailed(Failure())
+        else:
+            if isinstance(resource, StreamingResource):
+                self._guard(self.render, resource)
             elif self.whole:
                 self._answer()
+
+    def hold(self) -> None:
+        """
+        Have nobody answer until L{turnTo} says who does. For a
+        L{StreamingResource} that is asked. What comes of the body until then is
+        kept, up to L{HELD} bytes and those that are on their way.
+        """
+        self.resource = None
+        self._isHeld = True
 
     def _answer(self) -> None:
         if self.content is None:
@@ -271,6 +299,8 @@ class Request(server.Request):
         if self.content is None:
             self.content = BytesIO()
         self.content.write(data)
+        if self._isHeld and self.content.tell() > HELD:
+            self.pauseProducing()
         return limit is not None and self.content.tell() > limit
 
     def bodyEnded(self) -> None:

@@ -51,6 +51,8 @@ class Site(server.Site):
     @ivar lineBroke: called with a L{Line} that ended in an error.
     @ivar refused: called with the status of each request that no resource was
         asked about.
+    @ivar _moreLines: asked once a second for more lines of the head that every
+        reply of ours has.
     """
 
     protocol = Line  # type: ignore[assignment]
@@ -65,6 +67,7 @@ class Site(server.Site):
         refused: Callable[[int], None] = lambda status: None,
         limits: Limits = Limits(),  # noqa: B008 (a frozen value)
         ended: Callable[[Request, int], None] = lambda request, status: None,
+        moreLines: Callable[[], bytes] = lambda: b"",
     ) -> None:
         super().__init__(
             resource, timeout=None, reactor=clock, parsePOSTFormSubmission=False
@@ -78,7 +81,8 @@ class Site(server.Site):
         self._closed: Deferred[None] | None = None
         self._sweep: IDelayedCall | None = None
         self._second = -1
-        self._signature = b""
+        self._signature = self._dateLine = b""
+        self._moreLines = moreLines
 
     def startFactory(self) -> None:
         """
@@ -112,11 +116,12 @@ class Site(server.Site):
         second = int(self.clock.seconds())
         if second != self._second:
             self._second = second
-            date = datetimeToString(second)
-            self._signature = b"Server: pushprox/%b\r\nDate: %b\r\n%b" % (
+            self._dateLine = b"Date: %b\r\n" % datetimeToString(second)
+            self._signature = b"Server: pushprox/%b\r\n%b%b%b" % (
                 _VERSION,
-                date,
+                self._dateLine,
                 VERSION_LINE,
+                self._moreLines(),
             )
         return self._signature
 
@@ -136,8 +141,8 @@ class Site(server.Site):
         """
         The line of the head that tells the time.
         """
-        signature = self.signature
-        return signature[signature.index(b"Date: ") : -len(VERSION_LINE)]
+        _ = self.signature
+        return self._dateLine
 
     # The lines.
 

@@ -31,6 +31,7 @@ from pushprox.client.polling import Pace, Polling
 from pushprox.client.service import makeClient
 from pushprox.client.webproxy import WebProxies
 from pushprox.message import Response
+from pushprox.metrics import Ledger
 from tests.internet import End, Internet
 
 
@@ -440,7 +441,7 @@ class ClientTestCase(SynchronousTestCase):
         """
         polling, _ = makeClient(
             self.net,
-            self.registry if registry is None else registry,
+            Ledger(self.registry if registry is None else registry, "client"),
             ProxyLocation.fromText(url),
             "t1",
             Pace(**pace),

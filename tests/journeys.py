@@ -10,6 +10,7 @@ wire and their metrics. Who else may be on the way is in L{tests.bystanders}.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import attrs
@@ -29,9 +30,11 @@ from pushprox.client.polling import Pace, Polling
 from pushprox.client.service import makeClient
 from pushprox.client.trust import tlsPolicy
 from pushprox.client.webproxy import WebProxies
+from pushprox.metrics import Ledger
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import makeProxy
+from pushprox.webfile import WebFile
 from tests.internet import End, Internet, Machine
 
 METRICS = b"# TYPE demo_metric gauge\ndemo_metric 1\n"
@@ -384,22 +387,30 @@ class Journey(SynchronousTestCase):
         timeouts: Timeouts | None = None,
         more: Sequence[Callable[[Machine], IStreamServerEndpoint]] = (),
         settled: bool = True,
+        web: Path | None = None,
     ) -> Running:
         """
         Start a proxy at C{proxy:8080}.
 
         @param more: make what else it listens on.
+        @param web: its web config file. If there is TLS in it, that is spoken at
+            C{proxy:8443}.
         @param settled: whether to let its warm-up pass.
         """
         machine = Machine(self.net, "10.0.0.1")
         registry = CollectorRegistry()
-        plain = serverFromString(machine, "tcp:8080")
+        endpoints = [serverFromString(machine, "tcp:8080")]
+        endpoints += [make(machine) for make in more]
+        file = web and WebFile(str(web), machine)
+        if file and file.speaksTLS:
+            endpoints.append(file.secured(serverFromString(machine, "tcp:8443")))
         services = makeProxy(
             machine,
             registry,
-            [plain, *(make(machine) for make in more)],
+            endpoints,
             rules or Rules(),
             timeouts or Timeouts(),
+            webFile=file,
         )
         proxy = Running(machine, registry, services)
         self.proxies.append(proxy)
@@ -429,7 +440,7 @@ class Journey(SynchronousTestCase):
         registry = CollectorRegistry()
         services = makeClient(
             machine,
-            registry,
+            Ledger(registry, "client"),
             ProxyLocation.fromText(url),
             name,
             pace or Pace(),

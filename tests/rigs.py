@@ -8,18 +8,21 @@ It knows the bytes on both sides of the proxy, and nothing of its insides.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, execute
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox import __version__
+from pushprox.passwords import Work
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import makeProxy
+from pushprox.webfile import WebFile
 from tests.internet import Internet, Talker
 
 #: The first headers of a reply of the proxy's own, as L{heard} tells them.
@@ -60,22 +63,29 @@ class ProxyRig:
         timeouts: Timeouts | None = None,
         nameLimit: int = 253,
         tellsScrapes: bool = False,
+        web: Path | None = None,
+        work: Work = execute,
     ) -> None:
         """
         @param rules: the proxy's; without a warm-up if not given.
+        @param web: its web config file.
+        @param work: compares passwords.
         """
         self.net = Internet()
         self.registry = CollectorRegistry()
         self.services = MultiService()
-        endpoint = f"tcp:{self.port}:interface={self.host}"
+        endpoint = serverFromString(self.net, f"tcp:{self.port}:interface={self.host}")
+        file = web and WebFile(str(web), self.net)
         for service in makeProxy(
             self.net,
             self.registry,
-            [serverFromString(self.net, endpoint)],
+            [file.secured(endpoint) if file else endpoint],
             rules or Rules(warmup=0.0),
             timeouts or Timeouts(),
             nameLimit,
             tellsScrapes=tellsScrapes,
+            webFile=file,
+            work=work,
         ):
             service.setServiceParent(self.services)
         self.services.privilegedStartService()

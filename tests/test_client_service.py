@@ -5,12 +5,15 @@ Tests for L{pushprox.client.service}.
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
 import trustme
 from prometheus_client import CollectorRegistry
+from twisted.internet.defer import execute
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -18,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import pushprox
 from pushprox.client.lines import IDLE_TIMEOUT
+from pushprox.client.ownmetrics import OwnMetrics
 from pushprox.client.polling import Pace, Polling
 from pushprox.client.service import (
     Options,
@@ -26,7 +30,12 @@ from pushprox.client.service import (
     nameOfMachine,
 )
 from pushprox.client.webproxy import WebProxies
+from pushprox.metrics import LateRegistry, Ledger
+from pushprox.webfile import WebFile
 from tests.fakeproxy import ClientTestCase, FakeProxy, Server, work
+from tests.test_guard import USERS
+from tests.test_passwords import basic
+from tests.test_tls import Whisperer
 
 
 def parsed(*arguments: str) -> Options:
@@ -278,7 +287,7 @@ class ServiceTests(ClientTestCase):
             "import sys, pushprox.client.service;"
             "print(*[name for name in sys.modules if name.startswith(("
             "'prometheus_client', 'twisted.web.server', 'pushprox.site',"
-            "'pushprox.channel', 'pushprox.proxy'))])"
+            "'pushprox.channel', 'pushprox.proxy', 'pushprox.web', 'yaml'))])"
         )
         ended = subprocess.run(
             [sys.executable, "-c", script],
@@ -288,6 +297,73 @@ class ServiceTests(ClientTestCase):
             text=True,
         )
         self.assertEqual(ended.stdout.split(), [])
+
+    def test_metricsGuarded(self) -> None:
+        """
+        With a web config file the metrics are over TLS and for whom it lets pass,
+        and a denial is counted in them.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        authority = trustme.CA()
+        leaf = authority.issue_cert("proxy.example")
+        leaf.private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
+        path = folder / "web.yml"
+        path.write_text(
+            "tls_server_config: {cert_file: both.pem, key_file: both.pem}\n"
+            "http_server_config: {headers: {X-Frame-Options: deny}}\n" + USERS
+        )
+        self.run_("--metrics-addr=10.0.0.1:9369", f"--web.config.file={path}")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        authority.configure_trust(context)
+        whisperer = Whisperer(self.net, context, port=9369)
+        whisperer.say(b"GET /metrics HTTP/1.1\r\nHost: p\r\n\r\n")
+        self.assertIn(b"HTTP/1.1 401 Unauthorized\r\n", whisperer.heard)
+        self.assertIn(b"\r\nX-Frame-Options: deny\r\n", whisperer.heard)
+        path.write_text("tls_server_config: {cert_file: both.pem, key_file: both.pem}")
+        self.net.pass_(1.0)
+        whisperer.say(b"GET /metrics HTTP/1.1\r\nHost: p\r\n\r\n")
+        self.assertIn(b"HTTP/1.1 200 OK\r\n", whisperer.heard)
+        denied = b'pushprox_http_denied_requests_total{reason="no credentials"} 1.0'
+        self.assertIn(denied, whisperer.heard)
+        whisperer.hangUp()
+
+    def test_metricsPassword(self) -> None:
+        """
+        Who has a password gets the metrics.
+        """
+        path = Path(self.mktemp())
+        path.write_text(USERS)
+        registry = LateRegistry()
+        endpoint = serverFromString(self.net, "tcp:9369")
+        ownMetrics = OwnMetrics(endpoint, self.net, registry)
+        file = WebFile(str(path), self.net)
+        ownMetrics.guardBy(file, Ledger(registry, "client"), execute)
+        ownMetrics.startService()
+        for field, value, status in (
+            (b"Authorization", basic(b"bob", b"builder"), b"200"),
+            (b"Authorization", basic(b"bob", b"s3kr1t"), b"401"),
+            (b"Proxy-Authorization", basic(b"bob", b"builder"), b"401"),
+        ):
+            asking = b"GET /metrics HTTP/1.1\r\nHost: x\r\n%b: %b\r\n\r\n"
+            talker = self.net.talk("10.0.0.2", 9369, asking % (field, value))
+            self.assertEqual(talker.received[9:12], status)
+        ownMetrics.stopService()
+        self.net.settle()
+
+    def test_badWebConfig(self) -> None:
+        """
+        A file that cannot be used ends the program with one line; without a port
+        for metrics it is not looked at.
+        """
+        flag = "--web.config.file=/nonexistent"
+        error = self.assertRaises(SystemExit, makeService, parsed(flag), self.net)
+        self.assertEqual(
+            str(error),
+            "pushprox-client: --web.config.file: /nonexistent: expected a readable "
+            "file: No such file or directory",
+        )
+        self.run_("--metrics-addr=", flag)
 
     def test_metricsPortInUse(self) -> None:
         """
@@ -431,7 +507,7 @@ class TLSTests(ClientTestCase):
         options = parsed("--proxy-url=https://proxy:8443/", *arguments)
         polling, _ = makeClient(
             self.net,
-            CollectorRegistry(),
+            Ledger(CollectorRegistry(), "client"),
             options.location,
             options.name,
             options.pace,

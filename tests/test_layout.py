@@ -27,10 +27,12 @@ HOUSES = ("pushprox.proxy", "pushprox.client")
 #: Values and functions, which need no Twisted.
 WITHOUT_TWISTED = (
     "pushprox.deadlines",
+    "pushprox.durations",
     "pushprox.framing",
     "pushprox.headers",
     "pushprox.message",
     "pushprox.names",
+    "pushprox.webconfig",
     "pushprox.proxy.access",
     "pushprox.client.policy",
 )
@@ -54,6 +56,10 @@ FOREIGN_NAMES = {
     # What requests of Twisted Web are asked for.
     "received_cookies",
     "code_message",
+    # What PyYAML calls and looks at.
+    "construct_mapping",
+    "yaml_constructors",
+    "yaml_implicit_resolvers",
     # What treq calls on a URL of hyperlink.
     "to_uri",
 }

@@ -5,6 +5,9 @@ Tests for L{pushprox.proxy.service}.
 from __future__ import annotations
 
 import resource
+import ssl
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,13 +20,17 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from twisted.application.service import MultiService
+from twisted.internet.endpoints import quoteStringArgument
 from twisted.trial.unittest import SynchronousTestCase
 
+import pushprox
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import Options, makeService, scrapeIds
 from tests.internet import Internet
 from tests.rigs import heard
+from tests.test_tls import Whisperer
+from tests.test_webconfig import HASH
 
 
 def parsed(*flags: str) -> Options:
@@ -180,7 +187,8 @@ class OptionsTests(SynchronousTestCase):
             ("log.format", "logfmt"),
         ):
             self.assertRegex(text, rf"--{flag}= ((?!--).)*\[default: {default}\]")
-        for flag in ("port", "listen", "names.shared", "version", "help"):
+        flags = ("port", "listen", "names.shared", "web.config.file", "version", "help")
+        for flag in flags:
             self.assertIn(f"--{flag}", text)
 
 
@@ -261,6 +269,83 @@ class MakeServiceTests(SynchronousTestCase):
                 str(error),
                 rf"^pushprox-proxy: --listen: cannot use '{endpoint}': [^\n]+$",
             )
+
+    def test_webConfig(self) -> None:
+        """
+        With a web config file all ports speak TLS as it says, and ask who comes.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        authority = trustme.CA()
+        leaf = authority.issue_cert("proxy.example")
+        leaf.private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
+        path = folder / "web.yml"
+        path.write_text(
+            "tls_server_config: {cert_file: both.pem, key_file: both.pem}\n"
+            f"basic_auth_users: {{a: {HASH}}}\n"
+        )
+        net = Internet()
+        flags = ("--listen=tcp:8443:interface=10.0.0.1", f"--web.config.file={path}")
+        service = makeService(parsed(*flags), net)
+        service.privilegedStartService()
+        service.startService()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        authority.configure_trust(context)
+        whisperer = Whisperer(net, context)
+        whisperer.say(b"GET /metrics HTTP/1.1\r\nHost: p\r\n\r\n")
+        self.assertIn(b"HTTP/1.1 401 Unauthorized\r\n", whisperer.heard)
+        net.cut(net.linesTo(8443))
+        service.stopService()
+        net.settle()
+        self.assertEqual((net.ports, net.getDelayedCalls()), ({}, []))
+        both = "ssl:1:privateKey=" + quoteStringArgument(str(folder / "both.pem"))
+        error = self.assertRaises(
+            SystemExit, makeService, parsed(f"--listen={both}", flags[1]), net
+        )
+        self.assertEqual(
+            str(error),
+            f"pushprox-proxy: --listen: cannot use {both!r}: expected tcp: since "
+            f"{path} has the TLS for it",
+        )
+
+    def test_badWebConfig(self) -> None:
+        """
+        One that cannot be used ends the program with one line.
+        """
+        path = Path(self.mktemp())
+        path.write_text("tls_config: {}")
+        for name, said in (
+            (str(path), "expected some of tls_server_config,"),
+            ("/nonexistent", "expected a readable file: No such file"),
+        ):
+            error = self.assertRaises(
+                SystemExit, makeService, parsed(f"--web.config.file={name}"), Internet()
+            )
+            self.assertRegex(
+                str(error),
+                rf"^pushprox-proxy: --web.config.file: {name}: {said}[^\n]+$",
+            )
+
+    def test_noWebConfig(self) -> None:
+        """
+        Without one nothing of what reads it is in memory, nor is it with an empty
+        name, which means none.
+        """
+        script = (
+            "import sys; from pushprox.proxy.service import Options, makeService;"
+            "options = Options(); options.parseOptions(['--web.config.file=']);"
+            "makeService(options);"
+            "print(*[name for name in sys.modules if name in ("
+            "'yaml', 'pushprox.guard', 'pushprox.passwords', 'pushprox.webfile')])"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", script],
+            env={"PYTHONPATH": str(Path(pushprox.__file__).parent.parent)},
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        self.assertEqual(ended.stdout.split(), [])
 
     def test_lockedKey(self) -> None:
         """

@@ -416,6 +416,30 @@ class StockTests(ChannelTestCase):
         self.assertIn(b"Processing Failed", reply.body)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_encoderFails(self) -> None:
+        """
+        An encoder that fails before it is made is a failure as any.
+        """
+
+        class Broken:
+            """
+            Makes no encoder.
+            """
+
+            def encoderForRequest(self, request: Request) -> None:
+                """
+                Fail.
+                """
+                raise ZeroDivisionError
+
+        data = Data(b"z", "text/plain")
+        root = Resource()
+        root.putChild(b"broken", EncodingResourceWrapper(data, [Broken()]))
+        self.serve(Limits(), root)
+        talker = self.talk(get(b"/broken"))
+        self.assertIn(b" 500 ", talker.received)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_notBytes(self) -> None:
         """
         A resource that returns no bytes is a 500.

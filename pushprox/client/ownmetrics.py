@@ -7,6 +7,8 @@ some megabytes. Does not know: what is counted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -20,22 +22,31 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pushprox.metrics import LateRegistry, MetricsResource
+from pushprox.metrics import LateRegistry, Ledger, MetricsResource
 
 if TYPE_CHECKING:
+    from twisted.web.resource import IResource
+
+    from pushprox.guard import Guard
+    from pushprox.passwords import Work
+    from pushprox.request import Request
     from pushprox.site import Site
+    from pushprox.webfile import WebFile
 
 
 class _LateSite(Factory):
     """
     A site from the first connection on.
+
+    @ivar guard: makes what stands before it.
     """
 
     noisy = False
     site: Site | None = None
+    guard: Callable[[Callable[[Request], IResource]], Guard] | None = None
 
     def __init__(self, clock: IReactorTime, registry: LateRegistry) -> None:
-        self._clock = clock
+        self.clock = clock
         self._registry = registry
 
     def buildProtocol(self, addr: Any) -> Protocol | None:
@@ -43,15 +54,21 @@ class _LateSite(Factory):
         Somebody asks.
         """
         if self.site is None:
-            from twisted.web.resource import Resource
-
-            from pushprox.site import Site
-
-            root = Resource()
-            root.putChild(b"metrics", MetricsResource(self._registry.make()))
-            self.site = Site(root, self._clock)
+            self.site = self._make()
         line: Protocol | None = self.site.buildProtocol(addr)
         return line
+
+    def _make(self) -> Site:
+        from twisted.web.resource import Resource, getChildForRequest
+
+        from pushprox.site import Site
+
+        root = Resource()
+        root.putChild(b"metrics", MetricsResource(self._registry.make()))
+        if self.guard is None:
+            return Site(root, self.clock)
+        guard = self.guard(partial(getChildForRequest, root))
+        return Site(guard, self.clock, moreLines=guard.headLines)
 
 
 class OwnMetrics(Service):
@@ -70,6 +87,19 @@ class OwnMetrics(Service):
         self._endpoint = endpoint
         self._factory = _LateSite(clock, registry)
         self._port: IListeningPort | None = None
+
+    def guardBy(self, file: WebFile, ledger: Ledger, work: Work) -> None:
+        """
+        Let only those pass whom a web config file lets pass.
+
+        @param ledger: where denials are counted.
+        @param work: compares passwords.
+        """
+        from pushprox.guard import Guard
+
+        clock = self._factory.clock
+        self._endpoint = file.secured(self._endpoint)
+        self._factory.guard = lambda find: Guard(find, file, clock, ledger, work)
 
     def startService(self) -> None:
         """

@@ -29,17 +29,18 @@ from pushprox.client.transport import agentFor
 from pushprox.client.trust import tlsPolicy
 from pushprox.client.uplink import Uplink
 from pushprox.client.webproxy import WebProxies
-from pushprox.metrics import LateRegistry, Ledger, ReactorLag, Registry
+from pushprox.durations import duration
+from pushprox.metrics import LateRegistry, Ledger, ReactorLag
 from pushprox.names import nameFromText
 from pushprox.options import Options as BaseOptions
 from pushprox.options import (
     Program,
     count,
-    duration,
     listenEndpoint,
     logParameters,
     naming,
     readableFile,
+    webParameters,
 )
 from pushprox.process import raiseFileLimit
 
@@ -133,6 +134,7 @@ class Options(BaseOptions):
             "The most scrapes at a time; more wait their turn.",
             lambda text: count(text, 1),
         ],
+        *webParameters,
         *logParameters,
     ]
 
@@ -178,7 +180,7 @@ class Options(BaseOptions):
 
 def makeClient(
     reactor: Any,
-    registry: Registry,
+    ledger: Ledger,
     location: ProxyLocation,
     name: str,
     pace: Pace,
@@ -191,11 +193,10 @@ def makeClient(
     Put a client together.
 
     @param reactor: connects, and is the one clock of all waits.
-    @param registry: where the metrics go.
+    @param ledger: where the metrics go.
     @param name: what to poll as.
     @return: the services that make it up.
     """
-    ledger = Ledger(registry, "client")
     measures = Measures(ledger)
     webProxy = webProxies.proxyFor(location.base)
     lines = Lines(reactor, maxIdle=pace.polls + concurrency)
@@ -240,11 +241,12 @@ def makeService(
         from twisted.internet import reactor
     raiseFileLimit()
     registry = LateRegistry()
+    ledger = Ledger(registry, "client")
     program = Program(options)
     try:
         services = makeClient(
             reactor,
-            registry,
+            ledger,
             options.location,
             options.name,
             options.pace,
@@ -257,7 +259,17 @@ def makeService(
         raise SystemExit(f"{options.programName}: {error}") from None
     for service in services:
         service.setServiceParent(program)
-    if options["metrics-addr"]:
-        endpoint = serverFromString(reactor, options["metrics-addr"])
-        OwnMetrics(endpoint, reactor, registry).setServiceParent(program)
+    if not options["metrics-addr"]:
+        return program
+    endpoint = serverFromString(reactor, options["metrics-addr"])
+    ownMetrics = OwnMetrics(endpoint, reactor, registry)
+    if options["web.config.file"]:
+        # Who does not use it need not have it in memory.
+        from pushprox.passwords import Threads
+        from pushprox.webfile import webFileOf
+
+        threads = Threads(reactor)
+        threads.setServiceParent(program)
+        ownMetrics.guardBy(webFileOf(options, reactor), ledger, threads.run)
+    ownMetrics.setServiceParent(program)
     return program

@@ -148,7 +148,9 @@ class ScrapeDoor(Door):
             fields = endToEnd(fields)
         lines = requestLines(request.method, fields, len(body), _ENDING)
         scrape = Asked(request.method, target, lines, body)
-        budget = self._timeouts.budget(named.get(_TIMEOUT))
+        # The scraper's time runs from its request on, whatever that waited for.
+        waited = request.site.clock.seconds() - request.began
+        budget = max(0.0, self._timeouts.budget(named.get(_TIMEOUT)) - waited)
         try:
             answer = self._coordinator.scrape(name, scrape, budget)
         except ScrapeFailed as error:

@@ -4,32 +4,38 @@ The proxy as a program: its flags, and the list of its parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from os import urandom
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 from twisted.application.service import IService
+from twisted.internet.defer import execute
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 
 from pushprox.channel import Limits
+from pushprox.durations import duration
 from pushprox.metrics import Ledger, ReactorLag
 from pushprox.options import Options as BaseOptions
 from pushprox.options import (
     Program,
     count,
-    duration,
     listenEndpoint,
     logParameters,
+    webParameters,
 )
 from pushprox.process import raiseFileLimit
 from pushprox.proxy.coordinator import Coordinator, Rules
 from pushprox.proxy.measures import Measures
-from pushprox.proxy.resources import makeRoot
+from pushprox.proxy.resources import isScrape, makeRoot
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.serving import Serving
-from pushprox.site import Site
+from pushprox.site import Crossroads, Site
 from pushprox.tls import endpointFromString
+
+if TYPE_CHECKING:
+    from pushprox.passwords import Work
+    from pushprox.webfile import WebFile
 
 
 class Options(BaseOptions):
@@ -121,6 +127,7 @@ class Options(BaseOptions):
             "Bytes in the head of a request.",
             lambda text: count(text, 1024),
         ],
+        *webParameters,
         *logParameters,
     ]
     optFlags = [
@@ -205,6 +212,8 @@ def makeProxy(
     nameLimit: int = 253,
     limits: Limits = Limits(),  # noqa: B008 (a frozen value)
     tellsScrapes: bool = False,
+    webFile: WebFile | None = None,
+    work: Work = execute,
 ) -> list[IService]:
     """
     Put a proxy together.
@@ -213,6 +222,8 @@ def makeProxy(
     @param registry: where the metrics go.
     @param endpoints: where to listen.
     @param tellsScrapes: whether each scrape is logged, at debug.
+    @param webFile: says who may pass; without it everybody may.
+    @param work: does what would block the reactor for long.
     @return: the services that make it up.
     """
     ledger = Ledger(registry, "proxy")
@@ -228,13 +239,22 @@ def makeProxy(
         clock,
         tellsScrapes,
     )
+    front: Crossroads = root
+    moreLines: Callable[[], bytes] = bytes
+    if webFile is not None:
+        # Who does not use it need not have it in memory.
+        from pushprox.guard import Guard
+
+        guard = Guard(root.choose, webFile, clock, ledger, work, isScrape)
+        front, moreLines = guard, guard.headLines
     site = Site(
-        root,
+        front,
         clock,
         coordinator.lineBroke,
         measures.refused,
         limits,
         measures.requestEnded,
+        moreLines,
     )
     measures.watch(coordinator, site)
     return [Serving(endpoints, site, coordinator), ReactorLag(clock, ledger)]
@@ -248,16 +268,27 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     """
     if reactor is None:
         from twisted.internet import reactor
+    program = Program(options)
+    webFile: WebFile | None = None
+    work: Work = execute
+    if options["web.config.file"]:
+        from pushprox.passwords import Threads
+        from pushprox.webfile import webFileOf
+
+        webFile = webFileOf(options, reactor)
+        threads = Threads(reactor)
+        threads.setServiceParent(program)
+        work = threads.run
     endpoints = []
     for description in options["listen"]:
         try:
-            endpoints.append(endpointFromString(reactor, description))
+            endpoint = endpointFromString(reactor, description)
+            endpoints.append(webFile.secured(endpoint) if webFile else endpoint)
         except Exception as error:
             raise SystemExit(
                 f"{options.programName}: --listen: cannot use {description!r}: {error}"
             ) from error
     raiseFileLimit()
-    program = Program(options)
     for service in makeProxy(
         reactor,
         CollectorRegistry(),
@@ -267,6 +298,8 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         options["limit.name-length"],
         Limits(headSize=options["limit.head-size"]),
         options["log.level"] == "debug",
+        webFile,
+        work,
     ):
         service.setServiceParent(program)
     return program

@@ -1,0 +1,238 @@
+"""
+A web config file, and the programs that operators have: Prometheus with a
+password or a certificate, and curl.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from textwrap import dedent
+
+import bcrypt
+import trustme
+
+from integration.processes import (
+    HERE,
+    STARTUP,
+    Process,
+    ProcessTestCase,
+    freePort,
+    until,
+)
+
+
+def hashed(password: str) -> str:
+    """
+    @return: its hash, at the cost that is usual.
+    """
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(10)).decode()
+
+
+class WebConfigTests(ProcessTestCase):
+    """
+    Both programs with C{--web.config.file}.
+    """
+
+    def setUp(self) -> None:
+        """
+        A folder with certificates and a file.
+        """
+        self.files = self.folder()
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(self.files / "ca.pem"))
+        for name in ("localhost", "prometheus"):
+            leaf = authority.issue_cert(name)
+            both = leaf.private_key_and_cert_chain_pem
+            both.write_to_path(str(self.files / f"{name}.pem"))
+        # As they are called in the README.
+        for name, source in (
+            ("proxy.pem", "localhost.pem"),
+            ("proxy-key.pem", "localhost.pem"),
+            ("clients-ca.pem", "ca.pem"),
+        ):
+            (self.files / name).symlink_to(source)
+        self.web = self.files / "web.yml"
+        self.users = dedent(
+            f"""\
+            basic_auth_users:
+              prometheus: {hashed("s3kr1t")}
+              site: {hashed("builder")}
+            """
+        )
+        self.tls = dedent(
+            """\
+            tls_server_config:
+              cert_file: localhost.pem
+              key_file: localhost.pem
+              client_auth_type: RequireAndVerifyClientCert
+              client_ca_file: ca.pem
+            """
+        )
+
+    async def prometheus(self, job: str, target: int) -> int:
+        """
+        Start a Prometheus with one job.
+
+        @return: its port.
+        """
+        folder = self.folder()
+        (folder / "prometheus.yml").write_text(
+            dedent(
+                """\
+                global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+                scrape_configs:
+                  - job_name: proxied
+                    static_configs: [{{targets: ["localhost:{}"]}}]
+                """
+            ).format(target)
+            + "".join(f"    {line}\n" for line in dedent(job).splitlines())
+        )
+        port = freePort()
+        process = self.start(
+            "prometheus", f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
+        )  # fmt: skip
+        await self.listening(process, port)
+        return port
+
+    async def healthBecomes(self, port: int, health: str, error: str = "") -> None:
+        """
+        Wait until Prometheus says this of its target.
+        """
+
+        async def isSo() -> bool:
+            page = await self.get(f"http://127.0.0.1:{port}/api/v1/targets")
+            if not page.isWhole:
+                return False  # it has just been started
+            targets = json.loads(page.body)["data"]["activeTargets"]
+            return [
+                (each["health"], error in each["lastError"]) for each in targets
+            ] == [(health, True)]
+
+        await until(isSo, STARTUP, f"target {health} {error}", every=0.2)
+
+    def clientWithMetrics(self, url: str, *flags: str) -> tuple[Process, int]:
+        """
+        Start a client that serves its own metrics, to be scraped.
+        """
+        port = freePort()
+        address = f"--metrics-addr=127.0.0.1:{port}"
+        return self.client(url, address, *flags), port
+
+    async def test_password(self) -> None:
+        """
+        Prometheus and a client that have passwords get in; who has none is told
+        so by 407 or 401, and who is struck off the list is out.
+        """
+        self.web.write_text(self.users)
+        process, port = await self.proxy(f"--web.config.file={self.web}")
+        base = f"127.0.0.1:{port}"
+        _, target = self.clientWithMetrics(f"http://site:builder@{base}/")
+        prometheus = await self.prometheus(
+            f"proxy_url: http://prometheus:s3kr1t@{base}/", target
+        )
+        await self.healthBecomes(prometheus, "up")
+        page = await self.get(f"http://{base}/-/ready")
+        self.assertEqual((page.status, page.reason), (401, "Unauthorized"))
+        page = await self.get(f"http://{base}/-/ready", "--user", "site:builder")
+        self.assertEqual(page.status, 200)
+        url = f"http://localhost:{target}/metrics"
+        scraped = await self.scrape(port, url)
+        self.assertEqual(scraped.status, 407)
+        scraped = await self.scrape(port, url, "--proxy-user", "site:builder")
+        self.assertTrue(scraped.isWhole)
+        self.web.write_text(self.users.replace("prometheus", "nobody"))
+        await self.healthBecomes(
+            prometheus, "down", "407 Proxy Authentication Required"
+        )
+        self.assertNotIn("s3kr1t", process.output)
+        self.assertNotIn("builder", process.output)
+
+    async def test_certificate(self) -> None:
+        """
+        Prometheus, a client and curl with a certificate of the CA get in, over
+        TLS; who has none gets no connection. A file that is broken later changes
+        nothing.
+        """
+        self.web.write_text(self.tls)
+        process, port = await self.proxy(f"--web.config.file={self.web}")
+        base = f"https://localhost:{port}"
+        ca, own = self.files / "ca.pem", self.files / "prometheus.pem"
+        _, target = self.clientWithMetrics(
+            f"{base}/", f"--tls.cacert={ca}", f"--tls.cert={own}", f"--tls.key={own}"
+        )
+        prometheus = await self.prometheus(
+            f"""\
+            proxy_url: {base}/
+            tls_config: {{ca_file: {ca}, cert_file: {own}, key_file: {own}}}
+            """,
+            target,
+        )
+        await self.healthBecomes(prometheus, "up")
+        shown = ("--cacert", str(ca), "--cert", str(own))
+        for version in ("--tls-max=1.2", "--tlsv1.3"):
+            words = (*shown, *version.split("="))
+            self.assertEqual((await self.get(f"{base}/-/ready", *words)).status, 200)
+        nobody = await self.get(f"{base}/-/ready", *shown[:2])
+        self.assertNotEqual(nobody.exitStatus, 0)
+        old = await self.get(f"{base}/-/ready", *shown, "--tls-max", "1.1")
+        self.assertNotEqual(old.exitStatus, 0)
+        self.web.write_text("tls_server_config: nonsense")
+        await self.get(f"{base}/-/ready", *shown)
+        await process.said("What was read before stays in force", within=STARTUP)
+        self.assertEqual((await self.get(f"{base}/-/ready", *shown)).status, 200)
+
+    async def test_readme(self) -> None:
+        """
+        The web config file in the README works as pasted.
+        """
+        readme = (HERE.parent / "README.rst").read_text("utf-8")
+        [block] = re.findall(
+            r"^   tls_server_config:\n(?:\n| {3}.*\n)+", readme, re.MULTILINE
+        )
+        self.web.write_text(dedent(block))
+        process, port = await self.proxy(f"--web.config.file={self.web}")
+        shown = ("--cacert", str(self.files / "ca.pem"))
+        page = await self.get(f"https://localhost:{port}/-/healthy", *shown)
+        self.assertNotEqual(page.exitStatus, 0)
+        self.assertIsNone(process.status)
+
+    async def test_ownMetrics(self) -> None:
+        """
+        The client's own metrics are guarded likewise.
+        """
+        self.web.write_text(self.users)
+        _, proxyPort = await self.proxy()
+        process, port = self.clientWithMetrics(
+            f"http://127.0.0.1:{proxyPort}/", f"--web.config.file={self.web}"
+        )
+        await self.listening(process, port)
+        url = f"http://127.0.0.1:{port}/metrics"
+        self.assertEqual((await self.get(url)).status, 401)
+        page = await self.get(url, "--user", "prometheus:s3kr1t")
+        self.assertEqual(page.status, 200)
+        self.assertIn(b"pushprox_client_", page.body)
+
+    async def test_broken(self) -> None:
+        """
+        A file that cannot be used ends either program at once, with one line.
+        """
+        broken: Path = self.files / "broken.yml"
+        broken.write_text("basic_auth_users: {a: plain}")
+        for program, flags in (
+            ("pushprox-proxy", ()),
+            ("pushprox-client", ("--fqdn=t1", "--proxy-url=http://127.0.0.1:9/")),
+        ):
+            process = await self.finished(
+                "twistd", "-n", program, f"--web.config.file={broken}", *flags
+            )
+            self.assertEqual(process.status, 1)
+            self.assertIn(
+                f"{program}: --web.config.file: {broken}: basic_auth_users.a: "
+                "expected a bcrypt hash",
+                process.output,
+            )
+            self.assertNotIn("Traceback", process.output)

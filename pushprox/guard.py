@@ -1,0 +1,295 @@
+"""
+Who gets in: the guard stands before all that a program serves, and lets pass
+whom its web config file lets pass.
+
+Knows who asks, and what to say to those who stay outside. Of what they ask for
+it knows no more than whether it is for somebody else, by way of us: then the
+credentials for us are in C{Proxy-Authorization} and are asked for by a 407,
+else they are in C{Authorization} and a 401 asks for them (RFC 9110 section 11).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address, ip_address, ip_network
+from math import ceil
+
+import attrs
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET
+
+from pushprox.buckets import Bucket, Buckets
+from pushprox.headers import joinFields
+from pushprox.metrics import Ledger
+from pushprox.passwords import Busy, Passwords, Work, readBasic
+from pushprox.request import Request, StreamingResource
+from pushprox.site import Crossroads
+from pushprox.webconfig import RateLimit
+from pushprox.webfile import WebFile
+
+#: Passwords of one address that may be wrong at once, and how long it then takes
+#: until one more may, in seconds.
+ATTEMPTS = 10
+REGAIN = 1.0
+
+#: Addresses whose attempts are remembered.
+ADDRESSES = 10_000
+
+#: Lines about denials that may be logged at once, and then one each second.
+LINES = 20
+
+#: Who is open to everybody.
+OPEN = (b"/-/healthy",)
+
+_CREDENTIALS = re.compile(r"//[^/@]*@")
+
+_ASKING = b'Basic realm="pushprox"'
+
+
+@attrs.frozen(eq=False)
+class Denial(StreamingResource):
+    """
+    What those are told who stay outside. Their bodies are not waited for.
+    """
+
+    isLeaf = True
+    why: str
+    status: int
+    reason: bytes
+    lines: bytes = b""
+
+    def render(self, request: Request) -> int:
+        """
+        Tell.
+        """
+        body = b"%b\n" % self.reason
+        lines = (
+            b"%b%bContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
+        ) % (request.site.signature, self.lines, len(body))
+        if request.method == b"HEAD":
+            body = b""
+        request.reply(self.status, self.reason, lines, body)
+        return NOT_DONE_YET
+
+
+def _asking(why: str) -> dict[bool, Denial]:
+    """
+    @return: by whether it is for somebody else, who asks for credentials.
+    """
+    proxy = b"Proxy-Authenticate: %b\r\n" % _ASKING
+    own = b"WWW-Authenticate: %b\r\n" % _ASKING
+    return {
+        True: Denial(why, 407, b"Proxy Authentication Required", proxy),
+        False: Denial(why, 401, b"Unauthorized", own),
+    }
+
+
+MISSING = _asking("no credentials")
+WRONG = _asking("wrong credentials")
+FAILING = Denial(
+    "too many wrong credentials", 429, b"Too Many Requests", b"Retry-After: 1\r\n"
+)
+BUSY = Denial(
+    "too many passwords to compare", 503, b"Service Unavailable", b"Retry-After: 1\r\n"
+)
+TOO_FAST = "rate limit"
+
+
+def peerOf(request: Request) -> str:
+    """
+    @return: the address of the other side, as it is counted: of IPv6 the network,
+        since who has one address of it has all.
+    """
+    host = getattr(request.client, "host", None)
+    if host is None:
+        return "a local socket"
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return str(host)
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ip_network((address, 64), strict=False))
+
+
+class Guard(Crossroads):
+    """
+    Stands before a root.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        find: Callable[[Request], IResource],
+        file: WebFile,
+        clock: IReactorTime,
+        ledger: Ledger,
+        work: Work,
+        isForOthers: Callable[[Request], bool] = lambda request: False,
+    ) -> None:
+        """
+        @param find: finds who answers a request that may pass.
+        @param work: compares passwords, which takes long.
+        @param isForOthers: whether a request is for somebody else, by way of us.
+        """
+        super().__init__()
+        self._find = find
+        self._file = file
+        self._clock = clock
+        self._isForOthers = isForOthers
+        self._passwords = Passwords(work)
+        self._attempts = Buckets(REGAIN, ATTEMPTS, ADDRESSES)
+        self._lines = Bucket(1.0, LINES)
+        self._limit: RateLimit | None = None
+        self._requests: Bucket | None = None
+        self._denied = ledger.tally(
+            "pushprox_http_denied_requests",
+            "Requests that the web config file does not let pass, by why.",
+            "reason",
+        )
+        for why in (MISSING[True], WRONG[True], FAILING, BUSY):
+            self._denied.add(why.why, by=0)
+        self._denied.add(TOO_FAST, by=0)
+        ledger.gauge(
+            "pushprox_web_config_last_reload_successful",
+            "Whether what stands in the web config file is what is in force.",
+            lambda: file.isCurrent,
+        )
+
+    def headLines(self) -> bytes:
+        """
+        @return: the headers that the file wants in every reply of our own: not in
+            those of targets, which are theirs and go as they came.
+        """
+        headers = self._file.config.headers
+        return joinFields((n.encode("ascii"), v.encode("ascii")) for n, v in headers)
+
+    def choose(self, request: Request) -> IResource:
+        """
+        @return: who answers: the one it is for, one that says no, or one that
+            waits for what comes of a password.
+        """
+        config = self._file.config
+        wait = self._tooFast(config.rateLimit)
+        if wait:
+            line = b"Retry-After: %d\r\n" % ceil(wait)
+            denial = Denial(TOO_FAST, 429, b"Too Many Requests", line)
+            return self._deny(request, denial)
+        return self._admit(request, config.users)
+
+    def _tooFast(self, limit: RateLimit | None) -> float:
+        """
+        @return: after how many seconds to try again; 0 for a request in time.
+        """
+        if limit != self._limit:
+            self._limit = limit
+            self._requests = Bucket(limit.interval, limit.burst) if limit else None
+        if self._requests is None or self._requests.take(self._clock.seconds()):
+            return 0.0
+        assert limit is not None
+        return limit.interval
+
+    def _admit(self, request: Request, users: Mapping[bytes, bytes]) -> IResource:
+        """
+        As L{choose}, for who was not too fast.
+        """
+        isForOthers = self._isForOthers(request)
+        if not users or (request.path in OPEN and not isForOthers):
+            return self._find(request)
+        field = b"proxy-authorization" if isForOthers else b"authorization"
+        header = request.head.named.get(field)
+        if header is None:
+            return self._deny(request, MISSING[isForOthers])
+        isRight = self._passwords.verdict(users, header)
+        if isRight:
+            return self._find(request)
+        if isRight is None:
+            return _Doubt(self, header)
+        return self._deny(request, WRONG[isForOthers], header)
+
+    def compare(self, request: Request, header: bytes) -> None:
+        """
+        Find out about a password of which nothing is known yet, and then turn to
+        whoever is to answer.
+        """
+        passwords, attempts = self._passwords, self._attempts.of(peerOf(request))
+        # Who waits for what is compared already costs nothing.
+        isNew = not passwords.isCompared(header)
+        if isNew and not attempts.take(self._clock.seconds()):
+            request.turnTo(self._deny(request, FAILING, header))
+            return
+        try:
+            compared = passwords.compare(header)
+        except Busy:
+            attempts.giveBack()
+            request.turnTo(self._deny(request, BUSY, header))
+            return
+
+        def known(_: None) -> None:
+            request.whenLost = None
+            users = self._file.config.users
+            if isNew and passwords.verdict(users, header):
+                attempts.giveBack()
+            request.turnTo(self._admit(request, users))
+
+        def failed(failure: Failure) -> None:
+            # If it was cancelled, nobody is there to be told.
+            if not failure.check(CancelledError):
+                request.processingFailed(failure)
+
+        request.whenLost = compared.cancel
+        compared.addCallback(known).addErrback(failed)
+
+    def _deny(
+        self, request: Request, denial: Denial, header: bytes | None = None
+    ) -> Denial:
+        """
+        Count it and tell the log, which nobody is to fill.
+        """
+        self._denied.add(denial.why)
+        if self._lines.take(self._clock.seconds()):
+            what = _CREDENTIALS.sub("//", request.path[:200].decode("latin-1"))
+            self._log.info(
+                "Denied {method} {what} to {who}: {why}",
+                method=request.method.decode("ascii"),
+                what=what,
+                who=self._who(request, header),
+                why=denial.why,
+            )
+        return denial
+
+    def _who(self, request: Request, header: bytes | None) -> str:
+        said = readBasic(header) if header is not None else None
+        # Any other name may be a password, in the wrong place.
+        isKnown = said is not None and said[0] in self._file.config.users
+        user = f"{said[0].decode('utf-8')} at " if said and isKnown else ""
+        return f"{user}{peerOf(request)}"
+
+
+class _Doubt(StreamingResource):
+    """
+    Answers when it is known who asks.
+    """
+
+    isLeaf = True
+
+    def __init__(self, guard: Guard, header: bytes) -> None:
+        super().__init__()
+        self._guard = guard
+        self._header = header
+
+    def render(self, request: Request) -> int:
+        """
+        Wait.
+        """
+        request.hold()
+        self._guard.compare(request, self._header)
+        return NOT_DONE_YET

@@ -1,0 +1,462 @@
+"""
+What stands in a web config file: how a program's own pages are served, in the
+format that Prometheus's programs share (C{--web.config.file} of the
+exporter-toolkit).
+
+Knows the format, and how to say in one line what is wrong with a file: with
+which key, and what was expected there. Bytes in, values out: it opens no file
+and has no idea of what OpenSSL thinks of the certificates.
+
+Passwords are in here as hashes only, and neither these nor a private key are in
+the text of an error or in a C{repr}.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+import attrs
+import yaml
+
+from pushprox.durations import duration
+
+_T = TypeVar("_T")
+
+#: Go's names of what we can speak, and OpenSSL's. Those of TLS 1.3 are always
+#: spoken where TLS 1.3 is, as Go has it.
+_CIPHERS = {
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "TLS_AES_128_GCM_SHA256": None,
+    "TLS_AES_256_GCM_SHA384": None,
+    "TLS_CHACHA20_POLY1305_SHA256": None,
+}
+
+_CURVES = {
+    "CurveP256": "P-256",
+    "CurveP384": "P-384",
+    "CurveP521": "P-521",
+    "X25519": "X25519",
+}
+
+# Go's programs also take TLS10 and TLS11.
+_VERSIONS = {"TLS12": 12, "TLS13": 13}
+
+# As YAML 1.1 has them, which is what Go's programs read.
+_BOOLEANS = {
+    **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On"), True),
+    **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off"), False),
+}
+
+#: Which headers can be set, and to what; to anything where that is empty.
+_HEADERS: dict[str, tuple[str, ...]] = {
+    "Content-Security-Policy": (),
+    "X-Frame-Options": ("deny", "sameorigin"),
+    "X-Content-Type-Options": ("nosniff",),
+    "X-XSS-Protection": (),
+    "Strict-Transport-Security": (),
+}
+
+# 16 bytes of salt: the last of its 22 characters has no more than two bits.
+_BCRYPT = re.compile(
+    r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
+)
+
+_ONE_LINE = re.compile(r"[\t\x20-\x7e]*")
+
+
+@attrs.frozen
+class ClientAuth:
+    """
+    What is asked of the certificate of whoever connects (Go's
+    C{tls.ClientAuthType}).
+
+    @ivar asks: whether one is asked for.
+    @ivar requires: whether there must be one.
+    @ivar verifies: whether it must be from a CA that we know.
+    """
+
+    asks: bool = False
+    requires: bool = False
+    verifies: bool = False
+
+
+_CLIENT_AUTH = {
+    "NoClientCert": ClientAuth(),
+    "RequestClientCert": ClientAuth(True),
+    "RequireAnyClientCert": ClientAuth(True, True),
+    "VerifyClientCertIfGiven": ClientAuth(True, False, True),
+    "RequireAndVerifyClientCert": ClientAuth(True, True, True),
+    # The name of RequireAnyClientCert in old files.
+    "RequireClientCert": ClientAuth(True, True),
+}
+
+
+@attrs.frozen
+class PEM:
+    """
+    Where some PEM is.
+
+    @ivar key: what names it in the config file.
+    @ivar path: of its file; L{None} if it stands in the config file itself.
+    @ivar content: what is in it; L{None} if that was not read yet.
+    """
+
+    key: str
+    path: str | None = None
+    content: bytes | None = attrs.field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """
+        What it is called in errors.
+        """
+        return self.key if self.path is None else f"{self.key}: {self.path}"
+
+
+@attrs.frozen
+class TLSServer:
+    """
+    How to speak TLS.
+
+    @ivar allowedNames: one of them must be among the client's subject
+        alternative names; L{None} for any.
+    @ivar minimum: the lowest version, 12 or 13.
+    @ivar maximum: the highest.
+    @ivar ciphers: for TLS 1.2, as OpenSSL names them; empty for the usual.
+    @ivar curves: likewise.
+    """
+
+    certificate: PEM
+    key: PEM
+    clientAuth: ClientAuth
+    clientCA: PEM | None
+    allowedNames: frozenset[str] | None
+    minimum: int
+    maximum: int
+    ciphers: tuple[str, ...]
+    curves: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """
+        The files that are part of it.
+        """
+        parts = (self.certificate, self.key, self.clientCA)
+        return tuple(part.path for part in parts if part and part.path is not None)
+
+
+@attrs.frozen
+class RateLimit:
+    """
+    How many requests are served.
+
+    @ivar interval: from one to the next, in the long run; seconds.
+    @ivar burst: how many may come at once.
+    """
+
+    interval: float
+    burst: int
+
+
+@attrs.frozen
+class WebConfig:
+    """
+    All of it.
+
+    @ivar tls: L{None} for plain HTTP.
+    @ivar users: the bcrypt hash of each user's password; empty where nobody
+        is asked who he is.
+    @ivar headers: for every reply of our own.
+    """
+
+    tls: TLSServer | None = None
+    users: Mapping[bytes, bytes] = attrs.field(factory=dict, repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    rateLimit: RateLimit | None = None
+
+
+_TAG = "tag:yaml.org,2002:"
+
+
+class _Loader(yaml.SafeLoader):
+    """
+    Reads scalars as the text that they are, but for the empty ones: what they
+    mean is for us to say (a user may be called C{0123} or C{no}).
+    """
+
+    yaml_implicit_resolvers = {
+        first: [
+            (tag, pattern)
+            for tag, pattern in resolvers
+            if tag in (f"{_TAG}null", f"{_TAG}merge")
+        ]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    yaml_constructors = {
+        tag: construct
+        for tag, construct in yaml.SafeLoader.yaml_constructors.items()
+        # What fits none is said to be unknown by the last.
+        if tag in (*(f"{_TAG}{kind}" for kind in ("null", "str", "seq", "map")), None)
+    }
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """
+        @raise yaml.constructor.ConstructorError: if a key is there twice.
+        """
+        seen = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            # What is no text is refused below.
+            text = key.value if isinstance(key, yaml.ScalarNode) else id(key)
+            if text in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, "expected each key once", key.start_mark
+                )
+            seen.add(text)
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
+@attrs.frozen
+class _Section:
+    """
+    Keys and their values, and where in the file they are.
+    """
+
+    where: str
+    entries: dict[Any, Any]
+
+    def refuse(self, key: str, expected: str) -> NoReturn:
+        """
+        @raise ValueError: that names the key.
+        """
+        raise ValueError(f"{self.where}{key}: expected {expected}")
+
+    def onlyHas(self, keys: Iterable[str]) -> None:
+        """
+        @raise ValueError: if there is another.
+        """
+        for key in self.entries:
+            if key not in keys:
+                where = f"{self.where[:-1]}: " if self.where else ""
+                choices = ", ".join(keys)
+                raise ValueError(f"{where}expected some of {choices}; got {key!r}")
+
+    def section(self, key: str) -> _Section:
+        """
+        @return: the section of this name; an empty one, if there is none.
+        """
+        value = self.entries.get(key)
+        if not isinstance(value, dict | None):
+            self.refuse(key, "a section with keys of its own")
+        return _Section(f"{self.where}{key}.", value or {})
+
+    def text(self, key: str) -> str:
+        """
+        @return: the text that stands there; empty, if there is none.
+        """
+        value = self.entries.get(key)
+        if not isinstance(value, str | None):
+            self.refuse(key, "text")
+        return value or ""
+
+    def texts(self, key: str) -> tuple[str, ...] | None:
+        """
+        @return: the list of texts that stands there, if there is one.
+        """
+        value = self.entries.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(e, str) for e in value):
+            self.refuse(key, "a list of texts")
+        return tuple(value)
+
+    def oneOf(self, key: str, choices: Mapping[str, _T], default: str) -> _T:
+        """
+        @return: what the word that stands there is a name of.
+        """
+        return self._choose(key, self.text(key) or default, choices)
+
+    def someOf(self, key: str, choices: Mapping[str, _T]) -> list[_T]:
+        """
+        @return: the same for a list of words.
+        """
+        words = self.texts(key) or ()
+        return [self._choose(key, word, choices) for word in words]
+
+    def _choose(self, key: str, word: str, choices: Mapping[str, _T]) -> _T:
+        if word not in choices:
+            self.refuse(key, f"one of {', '.join(choices)}; got {word!r}")
+        return choices[word]
+
+    def pem(self, key: str, fileKey: str, folder: str) -> PEM | None:
+        """
+        @param key: of the PEM itself.
+        @param fileKey: of the name of a file with it, which comes first.
+        """
+        if path := self.text(fileKey):
+            return PEM(f"{self.where}{fileKey}", os.path.join(folder, path))
+        if content := self.text(key):
+            return PEM(f"{self.where}{key}", None, content.encode("utf-8"))
+        return None
+
+
+def readWebConfig(text: bytes, path: str) -> WebConfig:
+    """
+    @param text: what stands in the file.
+    @param path: where it is. Relative names of files in it start from there.
+    @raise ValueError: if a program of Prometheus would not take it, or we do
+        not; one line that names the file, the key and what was expected.
+    """
+    try:
+        return _read(_parse(text), os.path.dirname(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _parse(text: bytes) -> _Section:
+    try:
+        document = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        # Not all that it says: it quotes from the file.
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark is not None else ""
+        problem = getattr(error, "problem", None) or "unreadable characters"
+        raise ValueError(f"{place}expected YAML: {problem}") from None
+    except RecursionError:
+        raise ValueError("expected YAML of reasonable depth") from None
+    if not isinstance(document, dict | None):
+        raise ValueError("expected YAML with a section like tls_server_config")
+    return _Section("", document or {})
+
+
+def _read(document: _Section, folder: str) -> WebConfig:
+    names = ("tls_server_config", "http_server_config", "basic_auth_users")
+    document.onlyHas((*names, "rate_limit"))
+    tls, http, users = map(document.section, names)
+    return WebConfig(
+        tls=_readTLS(tls, folder) if tls.entries else None,
+        users=_readUsers(users),
+        headers=_readHeaders(http),
+        rateLimit=_readRateLimit(document.section("rate_limit")),
+    )
+
+
+def _readTLS(section: _Section, folder: str) -> TLSServer:
+    section.onlyHas(
+        (
+            "cert_file",
+            "key_file",
+            "cert",
+            "key",
+            "client_auth_type",
+            "client_ca_file",
+            "client_ca",
+            "client_allowed_sans",
+            "min_version",
+            "max_version",
+            "cipher_suites",
+            "prefer_server_cipher_suites",
+            "curve_preferences",
+        )
+    )
+    certificate = section.pem("cert", "cert_file", folder)
+    key = section.pem("key", "key_file", folder)
+    if certificate is None:
+        section.refuse("cert_file", "the name of a PEM file with the certificate")
+    if key is None:
+        section.refuse("key_file", "the name of a PEM file with the private key")
+    auth = section.oneOf("client_auth_type", _CLIENT_AUTH, "NoClientCert")
+    authority = section.pem("client_ca", "client_ca_file", folder)
+    if authority is not None and not auth.asks:
+        section.refuse(
+            "client_auth_type", "RequireAndVerifyClientCert where there is a client_ca"
+        )
+    if authority is None and auth.verifies:
+        # Go would take the certificate of any CA that this machine knows.
+        section.refuse("client_ca_file", "the CA to verify certificates by")
+    names = section.texts("client_allowed_sans")
+    if names is not None and not (auth.requires and names):
+        section.refuse(
+            "client_allowed_sans",
+            "some names, and client_auth_type RequireAndVerifyClientCert "
+            "or RequireAnyClientCert",
+        )
+    minimum = section.oneOf("min_version", _VERSIONS, "TLS12")
+    maximum = section.oneOf("max_version", _VERSIONS, "TLS13")
+    suites = section.someOf("cipher_suites", _CIPHERS)
+    ciphers = tuple(suite for suite in suites if suite)
+    if suites and not ciphers:
+        minimum = 13  # nothing is left to speak before
+    if minimum > maximum:
+        section.refuse("max_version", f"at least TLS{minimum}, got TLS{maximum}")
+    # Said, but without effect, as in Go since 1.17: our order counts.
+    section.oneOf("prefer_server_cipher_suites", _BOOLEANS, "true")
+    return TLSServer(
+        certificate=certificate,
+        key=key,
+        clientAuth=auth,
+        clientCA=authority,
+        allowedNames=None if names is None else frozenset(names),
+        minimum=minimum,
+        maximum=maximum,
+        ciphers=ciphers,
+        curves=tuple(section.someOf("curve_preferences", _CURVES)),
+    )
+
+
+def _readUsers(section: _Section) -> dict[bytes, bytes]:
+    users = {}
+    for user in section.entries:
+        if not isinstance(user, str) or ":" in user:
+            section.refuse(str(user), "the name of a user, which has no colon")
+        hashed = section.entries[user]
+        if not isinstance(hashed, str) or not _BCRYPT.fullmatch(hashed):
+            section.refuse(user, "a bcrypt hash like $2y$10$... with 60 characters")
+        users[user.encode("utf-8")] = hashed.encode("ascii")
+    return users
+
+
+def _readHeaders(section: _Section) -> tuple[tuple[str, str], ...]:
+    section.onlyHas(("http2", "headers"))
+    # We speak HTTP/1.1 either way.
+    section.oneOf("http2", _BOOLEANS, "true")
+    headers = section.section("headers")
+    headers.onlyHas(_HEADERS)
+    found = []
+    for name, choices in _HEADERS.items():
+        value = headers.text(name)
+        if value and value not in (choices or (value,)):
+            headers.refuse(name, f"one of {', '.join(choices)}; got {value!r}")
+        if not _ONE_LINE.fullmatch(value):
+            headers.refuse(name, "one line of ASCII text")
+        if value:
+            found.append((name, value))
+    return tuple(found)
+
+
+def _readRateLimit(section: _Section) -> RateLimit | None:
+    section.onlyHas(("interval", "burst"))
+    try:
+        interval = duration(section.text("interval") or "0")
+    except ValueError as error:
+        section.refuse("interval", str(error).removeprefix("expected "))
+    burst = section.text("burst") or "0"
+    if not (burst.isascii() and burst.isdigit()):
+        section.refuse("burst", f"a whole number, got {burst!r}")
+    if not interval:
+        return None
+    if not int(burst):
+        section.refuse("burst", "at least 1, or no request is ever served")
+    return RateLimit(interval, int(burst))

@@ -1,0 +1,161 @@
+"""
+A web config file, which is read again when it changes.
+
+Knows when to look, and that a file that cannot be used does not take the place
+of one that can. Does not know what is done with what stands there.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from OpenSSL.SSL import Connection
+from twisted.internet.interfaces import (
+    IOpenSSLServerConnectionCreator,
+    IReactorTime,
+    IStreamServerEndpoint,
+)
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from pushprox.options import Options
+from pushprox.tls import SecureEndpoint, ServerCreator
+from pushprox.webconfig import TLSServer, WebConfig, readWebConfig
+from pushprox.webtls import WebOptions, readFiles
+
+#: How often is looked for a change, at most; in seconds.
+LOOK_EVERY = 1.0
+
+_Stamp = tuple[int, ...] | None
+
+
+def _stampOf(path: str) -> _Stamp:
+    """
+    @return: what changes with a file, or by its being exchanged for another.
+    """
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def webFileOf(options: Options, clock: IReactorTime) -> WebFile:
+    """
+    @return: the file that a command line names.
+    @raise SystemExit: if it cannot be used.
+    """
+    try:
+        return WebFile(options["web.config.file"], clock)
+    except ValueError as error:
+        raise SystemExit(f"{options.programName}: --web.config.file: {error}") from None
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class WebFile:
+    """
+    A web config file, and the files that it names.
+
+    @ivar path: where it is.
+    @ivar speaksTLS: whether its ports do.
+    @ivar isCurrent: whether what is in force is what stands there.
+    @ivar _seen: how the files looked before they were read.
+    @ivar _due: when to look again.
+    """
+
+    _log = Logger()
+
+    def __init__(self, path: str, clock: IReactorTime) -> None:
+        """
+        @raise ValueError: if it cannot be used; one line that names the file, the
+            key, and what was expected.
+        """
+        self.path = path
+        self.isCurrent = True
+        self._clock = clock
+        self._seen: dict[str, _Stamp] = {}
+        self._due = clock.seconds() + LOOK_EVERY
+        self._config, self._tls = self._read()
+        self.speaksTLS = self._tls is not None
+        if self.speaksTLS:
+            self._creator = ServerCreator(self._makeOptions, clock)
+
+    def _makeOptions(self) -> WebOptions:
+        assert self._tls is not None
+        return WebOptions(self._tls)
+
+    def _read(self) -> tuple[WebConfig, TLSServer | None]:
+        """
+        @return: what stands there now, and what it says of TLS with all that is
+            in the files. Both can be used.
+        """
+        path = self.path
+        self._seen = {path: _stampOf(path)}
+        try:
+            text = Path(path).read_bytes()
+        except OSError as error:
+            raise ValueError(
+                f"{path}: expected a readable file: {error.strerror}"
+            ) from None
+        config = readWebConfig(text, path)
+        if config.tls is None:
+            return config, None
+        # Also if what is in them cannot be used: that may change.
+        self._seen.update((file, _stampOf(file)) for file in config.tls.files)
+        try:
+            tls = readFiles(config.tls)
+            WebOptions(tls)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        return config, tls
+
+    @property
+    def config(self) -> WebConfig:
+        """
+        What is in force, which is not older than a second.
+        """
+        now = self._clock.seconds()
+        if now >= self._due:
+            self._due = now + LOOK_EVERY
+            if any(_stampOf(file) != seen for file, seen in self._seen.items()):
+                self._readAgain()
+        return self._config
+
+    def _readAgain(self) -> None:
+        try:
+            config, tls = self._read()
+            if (tls is not None) != self.speaksTLS:
+                raise ValueError(
+                    f"{self.path}: tls_server_config: expected TLS to be on or off "
+                    "as at the start: that takes a restart"
+                )
+        except ValueError as error:
+            self.isCurrent = False
+            self._log.error("What was read before stays in force: {error}", error=error)
+            return
+        self.isCurrent = True
+        self._config, self._tls = config, tls
+        if self.speaksTLS:
+            # No session outlives this.
+            self._creator.renew()
+        self._log.info("Read {path} again", path=self.path)
+
+    def secured(self, endpoint: IStreamServerEndpoint) -> IStreamServerEndpoint:
+        """
+        @return: the same with TLS, if that is wanted.
+        @raise ValueError: if it has TLS of its own.
+        """
+        if not self.speaksTLS:
+            return endpoint
+        if isinstance(endpoint, SecureEndpoint):
+            raise ValueError(f"expected tcp: since {self.path} has the TLS for it")
+        return SecureEndpoint(endpoint, self, self._clock)
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> Connection:
+        """
+        @return: one more connection, by what is in force.
+        """
+        _ = self.config
+        return self._creator.serverConnectionForTLS(tlsProtocol)

@@ -1,0 +1,486 @@
+"""
+Tests for L{pushprox.webfile} and L{pushprox.webtls}: real TLS in memory, real
+files.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+import trustme
+from cryptography.x509 import load_pem_x509_certificate
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from zope.interface.verify import verifyObject
+
+from pushprox.tls import KEYS_LIFE, SecureEndpoint, endpointFromString
+from pushprox.webfile import LOOK_EVERY, WebFile
+from pushprox.webtls import alternativeNames
+from tests.test_tls import TLSTestCase, Whisperer
+from tests.test_webconfig import HASH
+
+VERIFIED = "client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem"
+
+
+class WebFileTestCase(TLSTestCase):
+    """
+    A web config file in a folder of its own, and who has certificates.
+    """
+
+    stranger = trustme.CA()
+
+    def setUp(self) -> None:
+        """
+        The folder has a certificate, its key and a CA.
+        """
+        super().setUp()
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.path = self.folder / "web.yml"
+        self.put("ca.pem", self.authority.cert_pem.bytes())
+        self.putLeaf(self.leaf)
+        self.logged: list[str] = []
+
+        def keep(event: LogEvent) -> None:
+            if event.get("log_namespace", "").startswith("pushprox"):
+                self.logged.append(f"{event['log_level'].name}: {formatEvent(event)}")
+
+        globalLogPublisher.addObserver(keep)
+        self.addCleanup(globalLogPublisher.removeObserver, keep)
+
+    def put(self, name: str, content: bytes | str) -> None:
+        """
+        Exchange a file for another, as a tool does that takes care.
+        """
+        new = self.folder / "new"
+        new.write_bytes(content.encode() if isinstance(content, str) else content)
+        new.replace(self.folder / name)
+
+    def putLeaf(self, leaf: trustme.LeafCert) -> None:
+        """
+        Put a certificate there, and its key.
+        """
+        self.put("c.pem", b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+        self.put("k.pem", leaf.private_key_pem.bytes())
+
+    def putConfig(self, *more: str, users: str = "{}") -> None:
+        """
+        Write a file with TLS.
+
+        @param more: keys.
+        """
+        keys = ("cert_file: c.pem", "key_file: k.pem", *more)
+        lines = "".join(f"  {key}\n" for key in keys)
+        self.put("web.yml", f"tls_server_config:\n{lines}basic_auth_users: {users}\n")
+
+    def file(self) -> WebFile:
+        """
+        @return: the file, read.
+        """
+        return WebFile(str(self.path), self.net)
+
+    def serveFile(self, *more: str) -> WebFile:
+        """
+        Listen, as a file with these keys says.
+        """
+        self.putConfig(*more)
+        file = self.file()
+        endpoint = endpointFromString(self.net, "tcp:8443")
+        secure = SecureEndpoint(endpoint, file, self.net)
+        port = self.successResultOf(secure.listen(self.echoes))
+        self.addCleanup(port.stopListening)
+        return file
+
+    def bearer(
+        self, authority: trustme.CA, *names: str, **settings: Any
+    ) -> ssl.SSLContext:
+        """
+        @return: who shows a certificate with these names.
+        """
+        context = self.context(**settings)
+        authority.issue_cert(*names).configure_cert(context)
+        return context
+
+    def assertTaken(self, context: ssl.SSLContext | None = None) -> Whisperer:
+        """
+        Whoever connects in this way is listened to.
+        """
+        whisperer = self.whisper(context)
+        whisperer.say(b"hello")
+        self.assertEqual(whisperer.heard, b"hello")
+        return whisperer
+
+    def assertNotTaken(self, context: ssl.SSLContext | None = None) -> None:
+        """
+        Whoever connects in this way is not.
+        """
+        before = len(self.echoes.lines)
+        with self.assertRaises(ssl.SSLError):
+            self.whisper(context).say(b"hello")
+        self.net.settle()
+        for echo in self.echoes.lines[before:]:
+            self.assertIsNotNone(echo.lost)
+
+
+class ClientAuthTests(WebFileTestCase):
+    """
+    What is asked of a client's certificate.
+    """
+
+    def test_types(self) -> None:
+        """
+        The five types differ in who is taken: who shows none, who shows one of
+        the CA, who shows one of another.
+        """
+        for kind, authority, none, other in (
+            ("NoClientCert", "", True, True),
+            ("RequestClientCert", "", True, True),
+            ("RequireAnyClientCert", "", False, True),
+            ("VerifyClientCertIfGiven", "client_ca_file: ca.pem", True, False),
+            ("RequireAndVerifyClientCert", "client_ca_file: ca.pem", False, False),
+        ):
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                self.setUp()
+                self.serveFile(f"client_auth_type: {kind}", authority)
+                at = {"maximum_version": version}
+                for isTaken, context in (
+                    (none, self.context(**at)),
+                    (True, self.bearer(self.authority, "a.example", **at)),
+                    (other, self.bearer(self.stranger, "a.example", **at)),
+                ):
+                    check = self.assertTaken if isTaken else self.assertNotTaken
+                    check(context)
+
+    def test_notAsked(self) -> None:
+        """
+        Nobody is asked for a certificate that is not wanted.
+        """
+        for kind, isAsked in (("NoClientCert", False), ("RequestClientCert", True)):
+            self.setUp()
+            self.serveFile(f"client_auth_type: {kind}")
+            self.assertTaken(self.bearer(self.authority, "a.example"))
+            shown = self.echo.transport.getPeerCertificate()
+            self.assertEqual(shown is not None, isAsked)
+
+    def test_names(self) -> None:
+        """
+        With allowed names the certificate must bear one of them, exactly, as a
+        DNS name, an address or an e-mail address; its CA counts nonetheless.
+        """
+        for auth in (VERIFIED, "client_auth_type: RequireAnyClientCert"):
+            self.setUp()
+            self.serveFile(
+                auth, "client_allowed_sans: [a.example, 10.1.2.3, me@b.example]"
+            )
+            for name in ("a.example", "10.1.2.3", "me@b.example"):
+                self.assertTaken(self.bearer(self.authority, "z.example", name))
+            for name in ("b.example", "*.example", "x.a.example", "10.1.2.4"):
+                self.assertNotTaken(self.bearer(self.authority, name))
+            check = self.assertNotTaken if auth == VERIFIED else self.assertTaken
+            check(self.bearer(self.stranger, "a.example"))
+            self.assertNotTaken()
+
+    def test_noNames(self) -> None:
+        """
+        A certificate without names has none, whatever its subject says.
+        """
+        certificate = load_pem_x509_certificate(self.authority.cert_pem.bytes())
+        self.assertEqual(alternativeNames(certificate), set())
+        leaf = self.authority.issue_cert("a.example", common_name="b.example")
+        certificate = load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
+        self.assertEqual(alternativeNames(certificate), {"a.example"})
+
+    def test_intermediate(self) -> None:
+        """
+        A CA in the file is trusted though another signed it, and only that one.
+        """
+        child = self.authority.create_child_ca()
+        self.put("ca.pem", child.cert_pem.bytes())
+        self.serveFile(VERIFIED)
+        self.assertTaken(self.bearer(child, "a.example"))
+        self.assertNotTaken(self.bearer(self.authority, "a.example"))
+
+    def test_inline(self) -> None:
+        """
+        All that may be in files may stand in the config file itself.
+        """
+
+        def block(key: str, blob: trustme.Blob) -> str:
+            lines = blob.bytes().decode("ascii").splitlines()
+            return f"  {key}: |\n" + "".join(f"    {line}\n" for line in lines)
+
+        self.serveFile()
+        self.put(
+            "web.yml",
+            "tls_server_config:\n  client_auth_type: RequireAndVerifyClientCert\n"
+            + block("cert", self.leaf.cert_chain_pems[0])
+            + block("key", self.leaf.private_key_pem)
+            + block("client_ca", self.authority.cert_pem),
+        )
+        for name in ("c.pem", "k.pem", "ca.pem"):
+            (self.folder / name).unlink()
+        self.net.pass_(LOOK_EVERY)
+        self.assertTaken(self.bearer(self.authority, "a.example"))
+        self.assertNotTaken()
+
+
+class SettingsTests(WebFileTestCase):
+    """
+    Versions, ciphers and curves.
+    """
+
+    def limited(self, version: ssl.TLSVersion, ciphers: str = "") -> ssl.SSLContext:
+        """
+        @return: who speaks no other version, and with TLS 1.2 only these ciphers.
+        """
+        context = self.context(minimum_version=version, maximum_version=version)
+        if ciphers:
+            context.set_ciphers(ciphers)
+        return context
+
+    def test_versions(self) -> None:
+        """
+        Versions below the least and above the most are not spoken.
+        """
+        two, three = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+        for keys, isTwo, isThree in (
+            ((), True, True),
+            (("min_version: TLS13",), False, True),
+            (("max_version: TLS12",), True, False),
+            (("cipher_suites: [TLS_AES_128_GCM_SHA256]",), False, True),
+        ):
+            self.setUp()
+            self.serveFile(*keys)
+            for version, isSpoken in ((two, isTwo), (three, isThree)):
+                check = self.assertTaken if isSpoken else self.assertNotTaken
+                check(self.limited(version))
+
+    def test_ciphers(self) -> None:
+        """
+        Only the ciphers that are listed are spoken with TLS 1.2, in that order of
+        preference. TLS 1.3 has its own.
+        """
+        self.serveFile(
+            "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]"
+        )
+        two = ssl.TLSVersion.TLSv1_2
+        small, big = (
+            f"ECDHE-ECDSA-AES{bits}" for bits in ("128-GCM-SHA256", "256-GCM-SHA384")
+        )
+        cipher = self.assertTaken(self.limited(two, f"{small}:{big}")).tls.cipher()
+        assert cipher is not None
+        self.assertEqual(cipher[0], big)
+        self.assertTaken(self.limited(two, small))
+        self.assertNotTaken(self.limited(two, "ECDHE-ECDSA-CHACHA20-POLY1305"))
+        self.assertTaken(self.limited(ssl.TLSVersion.TLSv1_3))
+
+    def test_curves(self) -> None:
+        """
+        Only the curves that are listed are used.
+        """
+        self.serveFile("curve_preferences: [CurveP384]")
+        for curve, isUsed in (("secp384r1", True), ("prime256v1", False)):
+            context = self.context()
+            context.set_ecdh_curve(curve)
+            check = self.assertTaken if isUsed else self.assertNotTaken
+            check(context)
+
+
+class ChangeTests(WebFileTestCase):
+    """
+    What changes is read again.
+    """
+
+    def shown(self) -> bytes:
+        """
+        @return: the certificate that is shown now.
+        """
+        found = self.assertTaken().tls.getpeercert(binary_form=True)
+        assert found is not None
+        return found
+
+    def test_certificate(self) -> None:
+        """
+        A new certificate is shown after a second at the latest, to new
+        connections; those that are open stay.
+        """
+        file = self.serveFile()
+        verifyObject(IOpenSSLServerConnectionCreator, file)
+        open_ = self.assertTaken()
+        before = self.shown()
+        self.putLeaf(self.authority.issue_cert("proxy.example"))
+        self.assertEqual(self.shown(), before)
+        self.net.pass_(LOOK_EVERY)
+        after = self.shown()
+        self.assertNotEqual(after, before)
+        self.net.pass_(LOOK_EVERY)
+        self.assertEqual(self.shown(), after)
+        open_.say(b"!")
+        self.assertEqual(open_.heard, b"hello!")
+        self.assertEqual(self.logged, [f"info: Read {self.path} again"])
+
+    def test_authority(self) -> None:
+        """
+        So it is with the CA: who was taken before is not any more, nor by a
+        session of before.
+        """
+        self.serveFile(VERIFIED)
+        ours = self.bearer(self.authority, "a.example")
+        session = self.assertTaken(ours).tls.session
+        self.assertTrue(self.whisper(ours, session).tls.session_reused)
+        self.put("ca.pem", self.stranger.cert_pem.bytes())
+        self.net.pass_(LOOK_EVERY)
+        self.assertNotTaken(ours)
+        self.assertRaises(ssl.SSLError, self.whisper, ours, session)
+        self.assertTaken(self.bearer(self.stranger, "a.example"))
+
+    def test_config(self) -> None:
+        """
+        The file itself is looked at as well, also by who asks for something else
+        than TLS.
+        """
+        self.putConfig()
+        file = self.file()
+        self.assertEqual(file.config.users, {})
+        self.putConfig(users=f"{{a: {HASH}}}")
+        self.assertEqual(file.config.users, {})
+        self.net.pass_(LOOK_EVERY)
+        self.assertEqual(file.config.users, {b"a": HASH.encode()})
+
+    def test_broken(self) -> None:
+        """
+        What cannot be used does not take the place of what can: that is said
+        once, in one line, and what was there stays in force until the file is
+        mended.
+        """
+        file = self.serveFile()
+        before = self.shown()
+        for name, content, said in (
+            ("web.yml", "nonsense", "expected YAML with a section like "
+             "tls_server_config"),
+            ("web.yml", "{}", "tls_server_config: expected TLS to be on or off "
+             "as at the start: that takes a restart"),
+            ("k.pem", "nonsense", f"tls_server_config.key_file: {self.folder}/k.pem: "
+             "expected a PEM private key without a passphrase"),
+            ("c.pem", "nonsense", f"tls_server_config.cert_file: {self.folder}/c.pem: "
+             "expected PEM certificates (-----BEGIN CERTIFICATE-----)"),
+        ):  # fmt: skip
+            self.put(name, content)
+            for _ in range(3):
+                self.net.pass_(LOOK_EVERY)
+                self.assertEqual(self.shown(), before)
+            self.assertFalse(file.isCurrent)
+            self.assertEqual(
+                self.logged,
+                [f"error: What was read before stays in force: {self.path}: {said}"],
+            )
+            self.putConfig()
+            self.putLeaf(self.leaf)
+            self.net.pass_(LOOK_EVERY)
+            self.assertEqual(self.shown(), before)
+            self.assertTrue(file.isCurrent)
+            self.assertEqual(self.logged.pop(), f"info: Read {self.path} again")
+            self.logged.clear()
+
+    def test_gone(self) -> None:
+        """
+        Nor does a file that is gone; when it is back, it is read.
+        """
+        self.serveFile()
+        before = self.shown()
+        (self.folder / "k.pem").unlink()
+        self.net.pass_(LOOK_EVERY)
+        self.assertEqual(self.shown(), before)
+        self.putLeaf(self.authority.issue_cert("proxy.example"))
+        self.net.pass_(LOOK_EVERY)
+        self.assertNotEqual(self.shown(), before)
+
+    def test_brokenLater(self) -> None:
+        """
+        New keys for tickets do not need the files.
+        """
+        self.serveFile()
+        for name in ("web.yml", "c.pem", "k.pem", "ca.pem"):
+            (self.folder / name).unlink()
+        self.net.pass_(KEYS_LIFE + 1)
+        self.assertTaken()
+
+    def test_notBegun(self) -> None:
+        """
+        TLS is not begun in the midst of it; all else changes without it, too.
+        """
+        self.put("web.yml", "")
+        file = self.file()
+        self.assertFalse(file.speaksTLS)
+        self.putConfig()
+        self.net.pass_(LOOK_EVERY)
+        self.assertIsNone(file.config.tls)
+        self.assertFalse(file.isCurrent)
+        self.put("web.yml", f"basic_auth_users: {{a: {HASH}}}")
+        self.net.pass_(LOOK_EVERY)
+        self.assertEqual(list(file.config.users), [b"a"])
+        self.assertTrue(file.isCurrent)
+
+
+class BrokenTests(WebFileTestCase):
+    """
+    What is wrong at the start.
+    """
+
+    def assertUnusable(self, expected: str) -> None:  # type: ignore[override]
+        """
+        The file is refused in one line, which names it.
+        """
+        error = self.assertRaises(ValueError, self.file)
+        self.assertEqual(str(error), f"{self.path}: {expected}")
+
+    def test_missing(self) -> None:
+        """
+        A file that is not there is named, and with which key.
+        """
+        self.assertUnusable("expected a readable file: No such file or directory")
+        self.putConfig(VERIFIED)
+        for key, name in (
+            ("client_ca_file", "ca.pem"),
+            ("key_file", "k.pem"),
+            ("cert_file", "c.pem"),
+        ):
+            os.unlink(self.folder / name)
+            self.assertUnusable(
+                f"tls_server_config.{key}: {self.folder}/{name}: expected a readable "
+                "PEM file: No such file or directory"
+            )
+
+    def test_mismatch(self) -> None:
+        """
+        A key that is another certificate's is refused.
+        """
+        self.putConfig()
+        self.put("k.pem", self.authority.issue_cert("b").private_key_pem.bytes())
+        self.assertUnusable(
+            f"tls_server_config.key_file: {self.folder}/k.pem: expected the private "
+            f"key of the certificate in tls_server_config.cert_file: "
+            f"{self.folder}/c.pem (key values mismatch)"
+        )
+
+    def test_junk(self) -> None:
+        """
+        So is a CA that is none, in a file or not.
+        """
+        self.putConfig(VERIFIED)
+        self.put("ca.pem", b"nonsense")
+        self.assertUnusable(
+            f"tls_server_config.client_ca_file: {self.folder}/ca.pem: expected PEM "
+            "certificates (-----BEGIN CERTIFICATE-----)"
+        )
+        self.putConfig(
+            "client_auth_type: RequireAndVerifyClientCert", "client_ca: nonsense"
+        )
+        self.assertUnusable(
+            "tls_server_config.client_ca: expected PEM certificates "
+            "(-----BEGIN CERTIFICATE-----)"
+        )
