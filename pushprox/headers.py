@@ -66,6 +66,13 @@ _matchTokens = re.compile(rb"%b(?:\n%b)*" % (TOKEN, TOKEN)).fullmatch
 _matchTexts = re.compile(rb"%b(?:\n%b)*" % (TEXT, TEXT)).fullmatch
 
 
+class ReadHeaders(tuple[tuple[bytes, bytes], ...]):
+    """
+    Headers as L{splitFields} has read them, or some of them: there is nothing
+    that L{checkHeaders} could find.
+    """
+
+
 class MalformedMessage(ValueError):
     """
     This is not the message that it should be. The text says in one line why,
@@ -108,7 +115,8 @@ def withoutAll(headers: Fields, names: Set[bytes]) -> Headers:
 
     @param names: in small letters.
     """
-    return tuple([field for field in headers if field[0].lower() not in names])
+    kept = [field for field in headers if field[0].lower() not in names]
+    return ReadHeaders(kept) if isinstance(headers, ReadHeaders) else tuple(kept)
 
 
 def replaceHeader(headers: Headers, name: bytes, value: bytes) -> Headers:
@@ -161,7 +169,7 @@ def checkHeaders(headers: Headers) -> None:
     @raise MalformedMessage: if one has no token for a name (which a space
         before the colon and a folded line come to), or a control byte.
     """
-    if not headers:
+    if not headers or isinstance(headers, ReadHeaders):
         return
     names = b"\n".join([name for name, _ in headers])
     values = b"\n".join([value for _, value in headers])
@@ -201,7 +209,6 @@ def splitFields(block: bytes) -> Headers:
         if not colon:
             raise MalformedMessage(f"header {number} has no colon")
         fields.append((name, value.strip(b" \t")))
-    headers = tuple(fields)
     if not _matchFields(block):
-        checkHeaders(headers)
-    return headers
+        checkHeaders(tuple(fields))
+    return ReadHeaders(fields)

@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.tcp import Connection
 from twisted.protocols.policies import ProtocolWrapper
 
 
@@ -52,7 +53,7 @@ def send(transport: Any, data: bytes) -> None:
     small request costs.
     """
     if (
-        isinstance(transport, FileDescriptor)
+        isinstance(transport, Connection)
         and transport.connected
         # What was written before goes first.
         and not transport.dataBuffer
@@ -60,10 +61,13 @@ def send(transport: Any, data: bytes) -> None:
         # Who waits to be asked is asked when the reactor has sent all.
         and (transport.producer is None or transport.streamingProducer)
     ):
-        sent = transport.writeSomeData(data)
-        # Else the connection is lost, which the transport finds out by itself.
-        if isinstance(sent, int):
-            if sent == len(data):
-                return
-            data = data[sent:]
+        try:
+            sent = transport.socket.send(data)
+        except OSError:
+            # There is no room, or the connection is lost: the transport finds
+            # out by itself.
+            sent = 0
+        if sent == len(data):
+            return
+        data = data[sent:]
     transport.write(data)

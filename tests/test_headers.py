@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pushprox.headers import (
     Headers,
     MalformedMessage,
+    ReadHeaders,
     allHeaders,
     checkHeaders,
     endToEnd,
@@ -189,3 +190,23 @@ class LinesTests(SynchronousTestCase):
         self.assertEqual(shown(b"a\r\n\xe9"), "'a\\r\\n\\xe9'")
         self.assertEqual(shown(b"x" * 60), f"'{'x' * 60}'")
         self.assertEqual(shown(b"x" * 61), f"'{'x' * 60}'...")
+
+
+class ReadTests(SynchronousTestCase):
+    """
+    Tests for L{ReadHeaders}.
+    """
+
+    def test_checkedOnce(self) -> None:
+        """
+        What was read was checked by that, and so was all that is left of it;
+        not so what anything was added to.
+        """
+        read = splitFields(b"A: b\r\nConnection: x\r\nX: y")
+        self.assertIsInstance(read, ReadHeaders)
+        self.assertIsInstance(endToEnd(read), ReadHeaders)
+        self.assertEqual(endToEnd(read), ((b"A", b"b"),))
+        added = replaceHeader(read, b"A", b"\0")
+        self.assertNotIsInstance(added, ReadHeaders)
+        self.assertRaises(MalformedMessage, checkHeaders, added)
+        self.assertRaises(MalformedMessage, splitFields, b"A: b\r\nB: \0")

@@ -5,10 +5,11 @@ Tests for L{pushprox.sockets}.
 from __future__ import annotations
 
 import socket
+from errno import EPIPE, EWOULDBLOCK
 
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IPullProducer, ITCPTransport
+from twisted.internet.tcp import Connection
 from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -46,32 +47,71 @@ class SocketTransport(StringTransport):
         self.asked.append("nodelay")
 
 
-class Wire(FileDescriptor):
+class Kernel:
     """
-    One of Twisted's transports, with a kernel that takes as much as it is told
-    to.
+    A socket that takes as much as it is told to.
 
-    @ivar room: how many bytes the kernel takes; L{None} if the connection is
-        lost.
+    @ivar room: how many bytes that is; L{None} if the connection is lost.
     @ivar sent: what it took.
     """
 
     def __init__(self) -> None:
-        super().__init__(MemoryReactor())
-        self.connected = True
         self.room: int | None = 0
         self.sent = b""
 
-    def writeSomeData(self, data: bytes) -> int | ConnectionLost:
+    def setblocking(self, blocking: bool) -> None:
         """
-        Give the kernel some bytes.
+        It never does.
+        """
+
+    def fileno(self) -> int:
+        """
+        @return: a number that is nobody's.
+        """
+        return -1
+
+    def send(self, data: bytes) -> int:
+        """
+        Take some bytes.
         """
         if self.room is None:
-            return ConnectionLost()
+            raise BrokenPipeError(EPIPE, "gone")
+        if not self.room:
+            raise BlockingIOError(EWOULDBLOCK, "full")
         taken = bytes(data[: self.room])
         self.room -= len(taken)
         self.sent += taken
         return len(taken)
+
+
+class Wire(Connection):
+    """
+    One of Twisted's transports, with a kernel that takes as much as it is told
+    to.
+    """
+
+    def __init__(self) -> None:
+        self.kernel = Kernel()
+        super().__init__(self.kernel, None, MemoryReactor())
+        self.connected = True
+
+    @property
+    def room(self) -> int | None:
+        """
+        How many bytes the kernel takes.
+        """
+        return self.kernel.room
+
+    @room.setter
+    def room(self, room: int | None) -> None:
+        self.kernel.room = room
+
+    @property
+    def sent(self) -> bytes:
+        """
+        What it took.
+        """
+        return self.kernel.sent
 
     @property
     def isWaiting(self) -> bool:

@@ -198,6 +198,8 @@ class Coordinator:
         return (r for r in self._registrations.values() if self._isKnown(r))
 
     def _isKnown(self, registration: Registration[_Scrape]) -> bool:
+        if registration.connected:
+            return True
         seen = registration.seen(self.clock.seconds())
         return seen is not None and seen < self.rules.registrationTimeout
 
