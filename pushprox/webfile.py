@@ -48,7 +48,8 @@ def webFileOf(options: Options, clock: IReactorTime) -> WebFile:
     @raise SystemExit: if it cannot be used.
     """
     try:
-        return WebFile(options["web.config.file"], clock)
+        # Where we are may change: twistd goes to its --rundir later.
+        return WebFile(os.path.abspath(options["web.config.file"]), clock)
     except ValueError as error:
         raise SystemExit(f"{options.programName}: --web.config.file: {error}") from None
 
@@ -130,6 +131,12 @@ class WebFile:
                 raise ValueError(
                     f"{self.path}: tls_server_config: expected TLS to be on or off "
                     "as at the start: that takes a restart"
+                )
+            if self._config.users and not config.users:
+                # So looks a file that is just being written.
+                raise ValueError(
+                    f"{self.path}: basic_auth_users: expected some, as before: to let "
+                    "everybody in takes a restart"
                 )
         except ValueError as error:
             self.isCurrent = False

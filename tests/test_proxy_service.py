@@ -274,7 +274,7 @@ class MakeServiceTests(SynchronousTestCase):
         """
         With a web config file all ports speak TLS as it says, and ask who comes.
         """
-        folder = Path(self.mktemp())
+        folder = Path(self.mktemp()).absolute()
         folder.mkdir()
         authority = trustme.CA()
         leaf = authority.issue_cert("proxy.example")
@@ -310,7 +310,8 @@ class MakeServiceTests(SynchronousTestCase):
 
     def test_badWebConfig(self) -> None:
         """
-        One that cannot be used ends the program with one line.
+        One that cannot be used ends the program with one line, which tells where
+        it is: twistd may go elsewhere later.
         """
         path = Path(self.mktemp())
         path.write_text("tls_config: {}")
@@ -323,7 +324,8 @@ class MakeServiceTests(SynchronousTestCase):
             )
             self.assertRegex(
                 str(error),
-                rf"^pushprox-proxy: --web.config.file: {name}: {said}[^\n]+$",
+                rf"^pushprox-proxy: --web.config.file: {Path(name).absolute()}: {said}"
+                r"[^\n]+$",
             )
 
     def test_noWebConfig(self) -> None:

@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509 import load_pem_x509_certificate
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
@@ -350,6 +356,15 @@ class ChangeTests(WebFileTestCase):
         self.assertEqual(file.config.users, {})
         self.net.pass_(LOOK_EVERY)
         self.assertEqual(file.config.users, {b"a": HASH.encode()})
+        self.putConfig()
+        self.net.pass_(LOOK_EVERY)
+        self.assertEqual(file.config.users, {b"a": HASH.encode()})
+        self.assertEqual(
+            self.logged[1:],
+            [f"error: What was read before stays in force: {self.path}: "
+             "basic_auth_users: expected some, as before: to let everybody in takes "
+             "a restart"],
+        )  # fmt: skip
 
     def test_broken(self) -> None:
         """
@@ -465,6 +480,22 @@ class BrokenTests(WebFileTestCase):
             f"tls_server_config.key_file: {self.folder}/k.pem: expected the private "
             f"key of the certificate in tls_server_config.cert_file: "
             f"{self.folder}/c.pem (key values mismatch)"
+        )
+
+    def test_otherKey(self) -> None:
+        """
+        So is a key that no certificate can have.
+        """
+        self.putConfig()
+        self.put(
+            "k.pem",
+            X25519PrivateKey.generate().private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            ),
+        )
+        self.assertUnusable(
+            f"tls_server_config.key_file: {self.folder}/k.pem: expected a PEM private "
+            "key without a passphrase"
         )
 
     def test_junk(self) -> None:
