@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from OpenSSL.SSL import Connection
+from OpenSSL.SSL import SSL_CB_HANDSHAKE_DONE, Connection
 from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
     IReactorTime,
@@ -165,4 +165,24 @@ class WebFile:
         @return: one more connection, by what is in force.
         """
         _ = self.config
-        return self._creator.serverConnectionForTLS(tlsProtocol)
+        connection = self._creator.serverConnectionForTLS(tlsProtocol)
+        assert self._tls is not None
+        if self._tls.clientAuth.verifies:
+
+            def told(connection: Connection, where: int, _: int) -> None:
+                if where & SSL_CB_HANDSHAKE_DONE and self._isExpired(connection):
+                    tlsProtocol.abortConnection()
+
+            connection.set_info_callback(told)
+        return connection
+
+    def _isExpired(self, connection: Connection) -> bool:
+        """
+        @return: whether the client's certificate has expired. OpenSSL looks at
+            that, but not when a session is resumed.
+        """
+        shown = connection.get_peer_certificate()
+        if shown is None:
+            return False
+        until = shown.to_cryptography().not_valid_after_utc
+        return until.timestamp() < self._clock.seconds()

@@ -5,6 +5,7 @@ files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 from pathlib import Path
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import load_pem_x509_certificate
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from zope.interface.verify import verifyObject
 
@@ -208,6 +210,51 @@ class ClientAuthTests(WebFileTestCase):
         self.serveFile(VERIFIED)
         self.assertTaken(self.bearer(child, "a.example"))
         self.assertNotTaken(self.bearer(self.authority, "a.example"))
+
+    def test_expired(self) -> None:
+        """
+        A certificate that expires meanwhile is no good any more, nor is a session
+        that began with it; where none has to be good, that does not matter.
+        """
+        two, three = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+        for kind, isTaken in (
+            ("VerifyClientCertIfGiven", False),
+            ("RequireAndVerifyClientCert", False),
+            ("RequestClientCert", True),
+        ):
+            for version in (two, three):
+                self.setUp()
+                self.putConfig(f"client_auth_type: {kind}", "client_ca_file: ca.pem")
+                context = self.context(maximum_version=version)
+                leaf = self.authority.issue_cert("a.example")
+                leaf.configure_cert(context)
+                pem = leaf.cert_chain_pems[0].bytes()
+                clock = Clock()
+                until = load_pem_x509_certificate(pem).not_valid_after_utc
+                clock.advance(until.timestamp() - 1)
+                file = WebFile(str(self.path), clock)
+                endpoint = endpointFromString(self.net, "tcp:8443")
+                secure = SecureEndpoint(endpoint, file, self.net)
+                self.successResultOf(secure.listen(self.echoes))
+                session = self.assertTaken(context).tls.session
+                again = self.whisper(context, session)
+                self.assertTrue(again.tls.session_reused)
+                again.say(b"hello")
+                self.assertEqual(again.heard, b"hello")
+                clock.advance(2)
+                if isTaken:
+                    self.whisper(context, session).say(b"hello")
+                    continue
+                before = len(self.echoes.lines)
+                with contextlib.suppress(ssl.SSLError):
+                    late = self.whisper(context, session)
+                    late.say(b"hello")
+                    self.assertEqual(late.heard, b"")
+                self.net.settle()
+                [echo] = self.echoes.lines[before:]
+                self.assertIsNotNone(echo.lost)
+                if kind.startswith("Verify"):
+                    self.assertTaken(self.context(maximum_version=version))
 
     def test_inline(self) -> None:
         """
