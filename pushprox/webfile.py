@@ -37,7 +37,7 @@ def _stampOf(path: str) -> _Stamp:
     """
     try:
         stat = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # the latter for what can be no name
         return None
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 

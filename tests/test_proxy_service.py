@@ -24,6 +24,7 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.trial.unittest import SynchronousTestCase
 
 import pushprox
+from pushprox.passwords import Threads
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import Options, makeService, scrapeIds
@@ -287,6 +288,10 @@ class MakeServiceTests(SynchronousTestCase):
         net = Internet()
         flags = ("--listen=tcp:8443:interface=10.0.0.1", f"--web.config.file={path}")
         service = makeService(parsed(*flags), net)
+        [threads] = service
+        # All else is in there, and stops before them.
+        self.assertIsInstance(threads, Threads)
+        self.assertEqual(len(threads.services), 2)
         service.privilegedStartService()
         service.startService()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

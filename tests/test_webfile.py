@@ -517,6 +517,14 @@ class BrokenTests(WebFileTestCase):
                 "PEM file: No such file or directory"
             )
 
+    def test_noName(self) -> None:
+        """
+        So is the key whose file can have no such name.
+        """
+        auth = "client_auth_type: RequireAndVerifyClientCert"
+        self.putConfig(auth, r'client_ca_file: "a\0b"')
+        self.assertUnusable("tls_server_config.client_ca_file: embedded null byte")
+
     def test_mismatch(self) -> None:
         """
         A key that is another certificate's is refused.
