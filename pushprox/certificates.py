@@ -87,14 +87,16 @@ def identity(
     @raise ValueError: if the key is none, or they do not fit.
     """
     try:
-        key = load_pem_private_key(keyPem, password=None)
+        loaded = load_pem_private_key(keyPem, password=None)
+        # Not every key is one for certificates.
+        key = PKey.from_cryptography_key(cast(Any, loaded))
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError(
             f"{keyName}: expected a PEM private key without a passphrase"
         ) from None
     leaf, *chain = certificates
     found: dict[str, Any] = {
-        "privateKey": PKey.from_cryptography_key(cast(Any, key)),
+        "privateKey": key,
         "certificate": X509.from_cryptography(leaf),
         "extraCertChain": [X509.from_cryptography(link) for link in chain],
     }

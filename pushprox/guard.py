@@ -46,7 +46,8 @@ LINES = 20
 #: Who is open to everybody.
 OPEN = (b"/-/healthy",)
 
-_CREDENTIALS = re.compile(r"//[^/@]*@")
+# In the authority of a request's target, which may be all of it.
+_CREDENTIALS = re.compile(r"\A([^/]*//)?[^/]*@")
 
 _ASKING = b'Basic realm="pushprox"'
 
@@ -256,7 +257,7 @@ class Guard(Crossroads):
         """
         self._denied.add(denial.why)
         if self._lines.take(self._clock.seconds()):
-            what = _CREDENTIALS.sub("//", request.path[:200].decode("latin-1"))
+            what = _CREDENTIALS.sub(r"\1", request.path.decode("latin-1"))[:200]
             self._log.info(
                 "Denied {method} {what} to {who}: {why}",
                 method=request.method.decode("ascii"),

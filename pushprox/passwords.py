@@ -22,7 +22,7 @@ from typing import Any
 
 import attrs
 import bcrypt
-from twisted.application.service import Service
+from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
@@ -124,8 +124,15 @@ class Passwords:
         self._queue: deque[_Comparison] = deque()
         self._running = 0
 
-    def _seal(self, header: bytes) -> bytes:
-        return blake2b(header, digest_size=16, key=self._key).digest()
+    def _seal(self, header: bytes) -> bytes | None:
+        said = readBasic(header)
+        if said is None:
+            return None
+        user, password = said
+        # By what is compared, or one right password in many spellings would
+        # cost as many hashes, and make those of others be forgotten.
+        compared = b"%b:%b" % (user, password[:LOOKED_AT])
+        return blake2b(compared, digest_size=16, key=self._key).digest()
 
     def verdict(self, users: Mapping[bytes, bytes], header: bytes) -> bool | None:
         """
@@ -137,11 +144,9 @@ class Passwords:
         if users is not self._users:
             self._turnTo(users)
         seal = self._seal(header)
-        if seal in self._verdicts[True]:
-            return True
-        if seal in self._verdicts[False] or readBasic(header) is None:
+        if seal is None or seal in self._verdicts[False]:
             return False
-        return None
+        return True if seal in self._verdicts[True] else None
 
     def _turnTo(self, users: Mapping[bytes, bytes]) -> None:
         if users != self._users:
@@ -164,6 +169,7 @@ class Passwords:
         @raise Busy: if there is too much to do.
         """
         seal = self._seal(header)
+        assert seal is not None
         comparison = self._comparisons.get(seal)
         if comparison is None:
             if len(self._queue) >= QUEUED:
@@ -225,15 +231,17 @@ class Passwords:
             del verdicts[next(iter(verdicts))]
 
 
-class Threads(Service):
+class Threads(MultiService):
     """
-    Threads for what takes long.
+    Threads for what takes long. They are there until the services that need
+    them, which are this one's, have stopped.
     """
 
     def __init__(self, reactor: Any) -> None:
         """
         @param reactor: where what came of it is told.
         """
+        super().__init__()
         self._reactor = reactor
         self._pool = ThreadPool(0, THREADS, "passwords")
 
@@ -241,15 +249,15 @@ class Threads(Service):
         """
         From now on there may be threads.
         """
-        super().startService()
         self._pool.start()
+        super().startService()
 
-    def stopService(self) -> None:
+    def stopService(self) -> Deferred[object]:
         """
-        Let those that there are end.
+        Let those that there are end, when nobody needs them any more.
         """
-        super().stopService()
-        self._pool.stop()
+        stopped: Deferred[object] = super().stopService()
+        return stopped.addCallback(lambda _: self._pool.stop())
 
     def run(self, work: Callable[[], bool]) -> Deferred[bool]:
         """

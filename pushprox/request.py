@@ -22,6 +22,7 @@ from twisted.web import server
 from twisted.web.http import parse_qs
 from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource, Resource, _IEncodingResource
+from twisted.web.server import NOT_DONE_YET
 
 from pushprox.heads import Fields, Head
 
@@ -40,6 +41,24 @@ class StreamingResource(Resource):
     A resource that is asked as soon as the head of a request is there, and
     reads the body as it comes: see L{Request.readBody}.
     """
+
+
+class Star(StreamingResource):
+    """
+    What C{OPTIONS *} asks for (RFC 9110 section 9.3.7): whether anybody is there.
+    """
+
+    isLeaf = True
+
+    def render(self, request: Request) -> int:
+        """
+        Say so, as Twisted Web does.
+        """
+        request._handleStar()
+        return NOT_DONE_YET
+
+
+STAR = Star()
 
 
 class BodyReader(Protocol):
@@ -224,9 +243,6 @@ class Request(server.Request):
         """
         if self.head.expectsContinue:
             self.channel.askForBody()
-        if self.path == b"*":
-            self._handleStar()
-            return
         try:
             resource = self.site.getResourceFor(self)
         except BaseException:

@@ -17,7 +17,7 @@ from twisted.web.resource import IResource, Resource
 
 from pushprox import __version__
 from pushprox.channel import Limits, Line
-from pushprox.request import Request
+from pushprox.request import STAR, Request
 
 _VERSION = __version__.encode("ascii")
 
@@ -133,6 +133,8 @@ class Site(server.Site):
         root = self.resource
         if isinstance(root, Crossroads):
             return root.choose(request)
+        if request.path == b"*":
+            return STAR
         found: IResource = super().getResourceFor(request)
         return found
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from OpenSSL.SSL import Connection
+from OpenSSL.SSL import SSL_CB_HANDSHAKE_DONE, Connection
 from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
     IReactorTime,
@@ -37,7 +37,7 @@ def _stampOf(path: str) -> _Stamp:
     """
     try:
         stat = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # the latter for what can be no name
         return None
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
@@ -48,7 +48,8 @@ def webFileOf(options: Options, clock: IReactorTime) -> WebFile:
     @raise SystemExit: if it cannot be used.
     """
     try:
-        return WebFile(options["web.config.file"], clock)
+        # Where we are may change: twistd goes to its --rundir later.
+        return WebFile(os.path.abspath(options["web.config.file"]), clock)
     except ValueError as error:
         raise SystemExit(f"{options.programName}: --web.config.file: {error}") from None
 
@@ -131,6 +132,12 @@ class WebFile:
                     f"{self.path}: tls_server_config: expected TLS to be on or off "
                     "as at the start: that takes a restart"
                 )
+            if self._config.users and not config.users:
+                # So looks a file that is just being written.
+                raise ValueError(
+                    f"{self.path}: basic_auth_users: expected some, as before: to let "
+                    "everybody in takes a restart"
+                )
         except ValueError as error:
             self.isCurrent = False
             self._log.error("What was read before stays in force: {error}", error=error)
@@ -158,4 +165,24 @@ class WebFile:
         @return: one more connection, by what is in force.
         """
         _ = self.config
-        return self._creator.serverConnectionForTLS(tlsProtocol)
+        connection = self._creator.serverConnectionForTLS(tlsProtocol)
+        assert self._tls is not None
+        if self._tls.clientAuth.verifies:
+
+            def told(connection: Connection, where: int, _: int) -> None:
+                if where & SSL_CB_HANDSHAKE_DONE and self._isExpired(connection):
+                    tlsProtocol.abortConnection()
+
+            connection.set_info_callback(told)
+        return connection
+
+    def _isExpired(self, connection: Connection) -> bool:
+        """
+        @return: whether the client's certificate has expired. OpenSSL looks at
+            that, but not when a session is resumed.
+        """
+        shown = connection.get_peer_certificate()
+        if shown is None:
+            return False
+        until = shown.to_cryptography().not_valid_after_utc
+        return until.timestamp() < self._clock.seconds()

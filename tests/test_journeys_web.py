@@ -13,7 +13,7 @@ from pushprox.guard import REGAIN
 from pushprox.webfile import LOOK_EVERY
 from tests.journeys import Journey, Running
 from tests.test_guard import FOR_PROXY, USERS
-from tests.test_passwords import basic
+from tests.test_passwords import basic, hashed
 
 PROMETHEUS = (FOR_PROXY, basic(b"alice", b"wonderland"))
 
@@ -77,10 +77,12 @@ class WebConfigTests(Journey):
         self.path.write_text(USERS.replace("bob", "bill"))
         self.net.pass_(LOOK_EVERY + 10)
         self.assertEqual(proxy.metric(known), 0)
-        self.path.write_text("")
+        new = hashed(b"s3kr1t").decode("ascii")
+        self.path.write_text(f"basic_auth_users: {{bob: {new}, alice: {new}}}")
         self.net.pass_(LOOK_EVERY + REGAIN + 10)
-        self.assertEqual(proxy.metric(known), 2)
-        self.assertMetrics(self.scrape())
+        self.assertEqual(proxy.metric(known), 1)
+        header = basic(b"alice", b"s3kr1t")
+        self.assertMetrics(self.scrape(headers=[(PROMETHEUS[0], header)]))
 
     def test_certificates(self) -> None:
         """

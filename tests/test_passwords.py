@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bcrypt
+from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -210,6 +211,21 @@ class PasswordsTests(SynchronousTestCase):
         self.assertFalse(self.passwords.isCompared(self.right))
         self.assertEqual(self.work.begun, [])
 
+    def test_spellings(self) -> None:
+        """
+        However the same is spelled, it is compared once.
+        """
+        long = basic(b"bob", b"x" * 100)
+        for header, again in (
+            (self.right, self.right.replace(b"Basic ", b"BASIC   ")),
+            (long, basic(b"bob", b"x" * 101)),
+        ):
+            told = self.compare(header)
+            self.assertTrue(self.passwords.isCompared(again))
+            self.work.finish()
+            self.successResultOf(told)
+            self.assertIs(self.verdict(again), header is self.right)
+
     def test_few(self) -> None:
         """
         A few are compared at a time, some wait in order, and more are refused.
@@ -355,7 +371,8 @@ class ThreadsTests(SynchronousTestCase):
 
     def test_run(self) -> None:
         """
-        Work is done in a thread, and what came of it is told in the reactor's.
+        Work is done in a thread, and what came of it is told in the reactor's;
+        also while those stop that want it done.
         """
         calls: list[tuple[Any, ...]] = []
 
@@ -370,11 +387,15 @@ class ThreadsTests(SynchronousTestCase):
                 """
                 calls.append(call)
 
-        threads = Threads(Reactor())
+        threads, user, left = Threads(Reactor()), Service(), Deferred[None]()
+        user.stopService = lambda: left  # type: ignore[method-assign]
+        user.setServiceParent(threads)
         threads.startService()
+        stopped = threads.stopService()
         stored = hashed(b"x")
         told = threads.run(lambda: matches(b"x", stored))
-        threads.stopService()  # which waits for it
+        left.callback(None)
+        self.successResultOf(stopped)  # which waited for it
         self.assertNoResult(told)
         [(call, *args)] = calls
         call(*args)

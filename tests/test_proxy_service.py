@@ -24,6 +24,7 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.trial.unittest import SynchronousTestCase
 
 import pushprox
+from pushprox.passwords import Threads
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import Options, makeService, scrapeIds
@@ -274,7 +275,7 @@ class MakeServiceTests(SynchronousTestCase):
         """
         With a web config file all ports speak TLS as it says, and ask who comes.
         """
-        folder = Path(self.mktemp())
+        folder = Path(self.mktemp()).absolute()
         folder.mkdir()
         authority = trustme.CA()
         leaf = authority.issue_cert("proxy.example")
@@ -287,6 +288,10 @@ class MakeServiceTests(SynchronousTestCase):
         net = Internet()
         flags = ("--listen=tcp:8443:interface=10.0.0.1", f"--web.config.file={path}")
         service = makeService(parsed(*flags), net)
+        [threads] = service
+        # All else is in there, and stops before them.
+        self.assertIsInstance(threads, Threads)
+        self.assertEqual(len(threads.services), 2)
         service.privilegedStartService()
         service.startService()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -310,7 +315,8 @@ class MakeServiceTests(SynchronousTestCase):
 
     def test_badWebConfig(self) -> None:
         """
-        One that cannot be used ends the program with one line.
+        One that cannot be used ends the program with one line, which tells where
+        it is: twistd may go elsewhere later.
         """
         path = Path(self.mktemp())
         path.write_text("tls_config: {}")
@@ -323,7 +329,8 @@ class MakeServiceTests(SynchronousTestCase):
             )
             self.assertRegex(
                 str(error),
-                rf"^pushprox-proxy: --web.config.file: {name}: {said}[^\n]+$",
+                rf"^pushprox-proxy: --web.config.file: {Path(name).absolute()}: {said}"
+                r"[^\n]+$",
             )
 
     def test_noWebConfig(self) -> None:

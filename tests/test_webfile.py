@@ -5,14 +5,22 @@ files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 from pathlib import Path
 from typing import Any
 
 import trustme
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509 import load_pem_x509_certificate
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from zope.interface.verify import verifyObject
 
@@ -203,6 +211,51 @@ class ClientAuthTests(WebFileTestCase):
         self.assertTaken(self.bearer(child, "a.example"))
         self.assertNotTaken(self.bearer(self.authority, "a.example"))
 
+    def test_expired(self) -> None:
+        """
+        A certificate that expires meanwhile is no good any more, nor is a session
+        that began with it; where none has to be good, that does not matter.
+        """
+        two, three = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+        for kind, isTaken in (
+            ("VerifyClientCertIfGiven", False),
+            ("RequireAndVerifyClientCert", False),
+            ("RequestClientCert", True),
+        ):
+            for version in (two, three):
+                self.setUp()
+                self.putConfig(f"client_auth_type: {kind}", "client_ca_file: ca.pem")
+                context = self.context(maximum_version=version)
+                leaf = self.authority.issue_cert("a.example")
+                leaf.configure_cert(context)
+                pem = leaf.cert_chain_pems[0].bytes()
+                clock = Clock()
+                until = load_pem_x509_certificate(pem).not_valid_after_utc
+                clock.advance(until.timestamp() - 1)
+                file = WebFile(str(self.path), clock)
+                endpoint = endpointFromString(self.net, "tcp:8443")
+                secure = SecureEndpoint(endpoint, file, self.net)
+                self.successResultOf(secure.listen(self.echoes))
+                session = self.assertTaken(context).tls.session
+                again = self.whisper(context, session)
+                self.assertTrue(again.tls.session_reused)
+                again.say(b"hello")
+                self.assertEqual(again.heard, b"hello")
+                clock.advance(2)
+                if isTaken:
+                    self.whisper(context, session).say(b"hello")
+                    continue
+                before = len(self.echoes.lines)
+                with contextlib.suppress(ssl.SSLError):
+                    late = self.whisper(context, session)
+                    late.say(b"hello")
+                    self.assertEqual(late.heard, b"")
+                self.net.settle()
+                [echo] = self.echoes.lines[before:]
+                self.assertIsNotNone(echo.lost)
+                if kind.startswith("Verify"):
+                    self.assertTaken(self.context(maximum_version=version))
+
     def test_inline(self) -> None:
         """
         All that may be in files may stand in the config file itself.
@@ -350,6 +403,15 @@ class ChangeTests(WebFileTestCase):
         self.assertEqual(file.config.users, {})
         self.net.pass_(LOOK_EVERY)
         self.assertEqual(file.config.users, {b"a": HASH.encode()})
+        self.putConfig()
+        self.net.pass_(LOOK_EVERY)
+        self.assertEqual(file.config.users, {b"a": HASH.encode()})
+        self.assertEqual(
+            self.logged[1:],
+            [f"error: What was read before stays in force: {self.path}: "
+             "basic_auth_users: expected some, as before: to let everybody in takes "
+             "a restart"],
+        )  # fmt: skip
 
     def test_broken(self) -> None:
         """
@@ -455,6 +517,14 @@ class BrokenTests(WebFileTestCase):
                 "PEM file: No such file or directory"
             )
 
+    def test_noName(self) -> None:
+        """
+        So is the key whose file can have no such name.
+        """
+        auth = "client_auth_type: RequireAndVerifyClientCert"
+        self.putConfig(auth, r'client_ca_file: "a\0b"')
+        self.assertUnusable("tls_server_config.client_ca_file: embedded null byte")
+
     def test_mismatch(self) -> None:
         """
         A key that is another certificate's is refused.
@@ -465,6 +535,22 @@ class BrokenTests(WebFileTestCase):
             f"tls_server_config.key_file: {self.folder}/k.pem: expected the private "
             f"key of the certificate in tls_server_config.cert_file: "
             f"{self.folder}/c.pem (key values mismatch)"
+        )
+
+    def test_otherKey(self) -> None:
+        """
+        So is a key that no certificate can have.
+        """
+        self.putConfig()
+        self.put(
+            "k.pem",
+            X25519PrivateKey.generate().private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            ),
+        )
+        self.assertUnusable(
+            f"tls_server_config.key_file: {self.folder}/k.pem: expected a PEM private "
+            "key without a passphrase"
         )
 
     def test_junk(self) -> None:

@@ -271,5 +271,7 @@ def makeService(
         threads = Threads(reactor)
         threads.setServiceParent(program)
         ownMetrics.guardBy(webFileOf(options, reactor), ledger, threads.run)
-    ownMetrics.setServiceParent(program)
+        ownMetrics.setServiceParent(threads)
+    else:
+        ownMetrics.setServiceParent(program)
     return program

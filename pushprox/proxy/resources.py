@@ -22,6 +22,7 @@ from pushprox.proxy.doors import writeText
 from pushprox.proxy.poll import PollDoor
 from pushprox.proxy.push import PushDoor
 from pushprox.proxy.scrape import ScrapeDoor, Timeouts
+from pushprox.request import STAR, StreamingResource
 from pushprox.site import Crossroads
 
 #: A proxy that just started does not know its clients yet, and a list without
@@ -78,9 +79,10 @@ class ClientsResource(Resource):
         return json.dumps(groups).encode("ascii") + b"\n"
 
 
-class Text(Resource):
+class Text(StreamingResource):
     """
-    A resource that says one line.
+    A resource that says one line. It does not wait for a body, and nothing is
+    kept of one: strangers may ask it.
     """
 
     isLeaf = True
@@ -146,9 +148,9 @@ NOT_HERE = Refusal(404, "Not Found", "404 page not found")
 def isScrape(request: Request) -> bool:
     """
     @return: whether this is a request in absolute form, or a CONNECT (RFC 9112
-        section 3.2).
+        section 3.2): neither a path nor a star.
     """
-    return not request.uri.startswith(b"/") or request.method == b"CONNECT"
+    return not request.uri.startswith((b"/", b"*")) or request.method == b"CONNECT"
 
 
 class Root(Crossroads):
@@ -193,6 +195,7 @@ def makeRoot(
 
     scrapes = ScrapeDoor(coordinator, timeouts, nameLimit, bytesCarried, tellsScrapes)
     pages: dict[bytes, IResource] = {
+        b"*": STAR,
         b"/": Data(LANDING_PAGE, "text/html; charset=utf-8"),
         b"/poll": PollDoor(coordinator, nameLimit),
         b"/push": PushDoor(coordinator),

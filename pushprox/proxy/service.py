@@ -9,7 +9,7 @@ from os import urandom
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService
 from twisted.internet.defer import execute
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 
@@ -269,6 +269,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     if reactor is None:
         from twisted.internet import reactor
     program = Program(options)
+    parent: MultiService = program
     webFile: WebFile | None = None
     work: Work = execute
     if options["web.config.file"]:
@@ -276,7 +277,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         from pushprox.webfile import webFileOf
 
         webFile = webFileOf(options, reactor)
-        threads = Threads(reactor)
+        parent = threads = Threads(reactor)
         threads.setServiceParent(program)
         work = threads.run
     endpoints = []
@@ -301,5 +302,5 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         webFile,
         work,
     ):
-        service.setServiceParent(program)
+        service.setServiceParent(parent)
     return program
