@@ -51,7 +51,8 @@ class Limits:
     @ivar linger: for how long what still comes is read after a refusal, so
         that the refusal is not lost to a reset.
     @ivar headSize: of a request's line and fields.
-    @ivar bodySize: of a body that its resource wants whole; L{None} for any.
+    @ivar bodySize: of a body that its resource wants whole, such as a scrape's
+        own, which travels in the reply to a poll; L{None} for any.
     @ivar pipelined: how many requests may wait behind the one being answered.
     """
 
@@ -60,7 +61,7 @@ class Limits:
     body: float = 60.0
     linger: float = 5.0
     headSize: int = 64 * 1024
-    bodySize: int | None = None
+    bodySize: int | None = 8 * 1024 * 1024
     pipelined: int = 100
 
 

@@ -9,7 +9,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.proxy.coordinator import Rules
-from pushprox.proxy.scrape import MAX_SCRAPE_BODY, Timeouts
+from pushprox.proxy.scrape import Timeouts
 from tests.rigs import (
     OK,
     PUSHED,
@@ -500,15 +500,16 @@ class OddTests(SynchronousTestCase):
 
     def test_bigBody(self) -> None:
         """
-        A scrape's own body is limited, since it travels in a reply to a poll.
+        A scrape's own body is limited, since it travels in a reply to a poll; and
+        so is that of any other request whose body is kept until it is whole.
         """
-        head = scrapeBytes(
-            b"http://t1:9100/",
-            b"Content-Length: %d" % (MAX_SCRAPE_BODY + 1),
-            method=b"POST",
-        )
-        answer = self.rig.ask(head + bytes(MAX_SCRAPE_BODY + 1))
-        self.assertTrue(answer.startswith(b"HTTP/1.1 413 A scrape may have"), answer)
+        size = 8 * 1024 * 1024 + 1
+        length = b"Content-Length: %d" % size
+        for url in (b"http://t1:9100/", b"/", b"/poll"):
+            answer = self.rig.ask(
+                scrapeBytes(url, length, method=b"POST") + bytes(size)
+            )
+            self.assertTrue(answer.startswith(b"HTTP/1.1 413 Content Too"), answer)
         self.assertEqual(self.rig.metric("pushprox_proxy_scrapes_in_flight"), 0)
 
     def test_betweenTwoPolls(self) -> None:

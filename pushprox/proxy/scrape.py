@@ -51,9 +51,6 @@ _OURS = frozenset(
 #: polls. In seconds.
 AWAY = 1.0
 
-#: Bytes of a scrape's own body: it travels in the reply to a poll, whole.
-MAX_SCRAPE_BODY = 8 * 1024 * 1024
-
 
 @attrs.frozen
 class Timeouts:
@@ -135,8 +132,6 @@ class ScrapeDoor(Door):
                 " _scheme=https",
             )
         body = bodyOf(request)
-        if len(body) > MAX_SCRAPE_BODY:
-            raise Refused(413, f"A scrape may have {MAX_SCRAPE_BODY} bytes of body")
         try:
             target, name = readTarget(request.uri, self._nameLimit)
         except ValueError as error:
