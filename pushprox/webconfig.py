@@ -453,8 +453,9 @@ def _readRateLimit(section: _Section) -> RateLimit | None:
     except ValueError as error:
         section.refuse("interval", str(error).removeprefix("expected "))
     burst = section.text("burst") or "0"
-    if not (burst.isascii() and burst.isdigit()):
-        section.refuse("burst", f"a whole number, got {burst!r}")
+    # No more than Go's int has.
+    if not (burst.isascii() and burst.isdigit() and len(burst) <= 18):
+        section.refuse("burst", f"a whole number, got {burst[:20]!r}")
     if not interval:
         return None
     if not int(burst):

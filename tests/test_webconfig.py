@@ -358,6 +358,9 @@ BROKEN = {
     "rate_limit: {interval: soon, burst: 1}": (
         "rate_limit.interval: expected a duration like 15s or 1m30s, got 'soon'"
     ),
+    f"rate_limit: {{interval: 1s, burst: '{'9' * 400}'}}": (
+        "rate_limit.burst: expected a whole number, got '99999999999999999999'"
+    ),
     "rate_limit: {interval: 1s, burst: -1}": (
         "rate_limit.burst: expected a whole number, got '-1'"
     ),
