@@ -74,25 +74,6 @@ def _authority(url: bytes) -> bytes:
     return found[1]
 
 
-def writeRequest(
-    method: bytes, url: bytes, authority: bytes, headers: Headers, body: bytes
-) -> bytes:
-    """
-    @param authority: host and port, as they stand in the URL.
-    @param headers: those for Host and for the framing are not looked at.
-
-    @return: a request in the order of the reference.
-    """
-    lines = requestLines(method, headers, len(body))
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n%b" % (
-        method,
-        url,
-        authority,
-        lines,
-        body,
-    )
-
-
 def requestLines(
     method: bytes, headers: Fields, size: int, drop: Set[bytes] = frozenset()
 ) -> bytes:
@@ -142,10 +123,15 @@ class Request:
 
     def toBytes(self) -> bytes:
         """
-        @return: the request as L{writeRequest} writes it.
+        @return: the request, with the head's lines as L{requestLines} has them.
         """
-        authority = _authority(self.url)
-        return writeRequest(self.method, self.url, authority, self.headers, self.body)
+        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n%b" % (
+            self.method,
+            self.url,
+            _authority(self.url),
+            requestLines(self.method, self.headers, len(self.body)),
+            self.body,
+        )
 
     @classmethod
     def fromBytes(cls, data: bytes) -> Request:

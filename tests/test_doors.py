@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
+from pushprox.message import ResponseHead
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.delivery import Delivery
 from pushprox.proxy.doors import Door
@@ -991,6 +992,24 @@ class BrokenCoordinator:
         return self.outcome
 
 
+class BrokenDelivery:
+    """
+    An answer whose beginning can be given, and nothing more.
+    """
+
+    head = ResponseHead(200, b"OK", (), 9)
+    length = 9
+    first = b"abc"
+    whole = False
+
+    @property
+    def source(self) -> None:
+        """
+        Fail.
+        """
+        raise ZeroDivisionError
+
+
 class DoorTests(SynchronousTestCase):
     """
     Tests for L{Door}.
@@ -1040,3 +1059,23 @@ class DoorTests(SynchronousTestCase):
                 )
                 self.assertEqual(len(self.flushLoggedErrors(error)), 1)
                 port.stopListening()
+
+    def test_bugInTheMiddle(self) -> None:
+        """
+        One that shows when a reply has begun breaks it off: nothing that is not
+        the target's gets into its body.
+        """
+        net = Internet()
+        waiting: Deferred[Any] = Deferred()
+        coordinator: Any = BrokenCoordinator(waiting)
+        door = ScrapeDoor(coordinator, Timeouts(), 253, lambda size: None)
+        port = net.listenTCP(80, Site(door, net))
+        talker = net.talk(
+            "10.0.0.1", 80, b"GET http://t1/ HTTP/1.1\r\nHost: t1\r\n\r\n"
+        )
+        waiting.callback(BrokenDelivery())
+        net.settle()
+        self.assertTrue(heard(talker).endswith(b"Content-Length: 9\r\n\r\nabc"))
+        self.assertIsNotNone(talker.lost)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        port.stopListening()

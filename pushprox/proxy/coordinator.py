@@ -3,7 +3,7 @@ Who waits for whom: parked polls, queued scrapes, known names.
 
 This module knows Deferreds and a clock. It does not know HTTP: what a scrape
 or a poll that cannot be served looks like on the wire is for
-L{pushprox.proxy.resources} to say.
+L{pushprox.proxy.doors} to say.
 
 A scrape is first I{queued}, in the order it came. A poll takes it: it is then
 I{handed} out, until the client's receipt shows that the line was alive; from

@@ -85,6 +85,10 @@ class Door(Resource):
                 writeText(request, 503, "The proxy is stopping")
             case _:
                 self._log.failure("A request failed in the proxy", failure)
+                if request.startedWriting:
+                    # What was said cannot be unsaid, nor may it look whole.
+                    request.breakOff()
+                    return
                 writeText(request, 500, "The proxy failed; its log says more")
         request.finish()
 

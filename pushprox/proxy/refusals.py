@@ -2,7 +2,7 @@
 Why a scrape, a poll or a push cannot be served, as the coordinator tells it.
 
 Values and nothing else: which status and which words each becomes on the wire
-is decided in L{pushprox.proxy.resources}.
+is decided at the L{doors<pushprox.proxy.doors>}.
 """
 
 from __future__ import annotations
