@@ -41,8 +41,9 @@ def clientCost(setting: Setting) -> list[Section]:
             [one.raw() for one in comparisons],
             [
                 "One scrape is a poll, a request to the target, and a push.",
-                f"The client took {median(run.share for run in runs):.0%} of its core,"
-                f" the load {median(run.loadShare for run in runs):.0%} of the other.",
+                f"The client took {median(run.share for run in runs):.0%} of its core;"
+                " the load, which has the other, had something to do"
+                f" {median(run.loadShare for run in runs):.0%} of the time.",
             ],
         )
     ]

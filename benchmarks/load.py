@@ -29,8 +29,8 @@ class Run:
     @ivar cpu: CPU that the program took for each, in seconds.
     @ivar elapsed: seconds from the first one's start to the last one's end.
     @ivar share: how much of a core the program took meanwhile.
-    @ivar loadShare: how much of a core the load took. A load that takes much
-        less than the whole waits for the program, not the other way round.
+    @ivar loadShare: how much of its time the load had something to do. A load
+        that often has nothing waits for the program, not the other way round.
     @ivar latencies: seconds, in the order in which the scrapes ended.
     """
 
@@ -87,11 +87,11 @@ class Load:
         latencies: list[float] = []
         self._latencies = latencies
         self._toBegin = max(0, count - self._atOnce)
-        spent, spentHere, began = program.cpu, time.process_time(), time.perf_counter()
+        spent, idle, began = program.cpu, self._loop.idle, time.perf_counter()
         self.begin(count)
         self._loop.run(lambda: len(latencies) >= count, f"{count} scrapes")
         elapsed = time.perf_counter() - began
-        spentHere = time.process_time() - spentHere
+        idle = self._loop.idle - idle
         share = (program.cpu - spent) / elapsed
         # Pushes are still to be replied to, and polls to be parked.
         self._loop.runFor(0.05)
@@ -101,7 +101,7 @@ class Load:
             cpu=(program.cpu - spent) / count,
             elapsed=elapsed,
             share=share,
-            loadShare=spentHere / elapsed,
+            loadShare=1 - idle / elapsed,
             latencies=latencies,
         )
 

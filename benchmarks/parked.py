@@ -68,7 +68,7 @@ def parked(setting: Setting) -> list[Section]:
         ),
         Section(
             f"{count} clients back after a restart",
-            ["s", "CPU s", "ms each", "load's CPU"],
+            ["s", "CPU s", "ms each", "load's share"],
             [
                 [
                     names[kind],
@@ -113,13 +113,12 @@ def _park(setting: Setting, count: int, kind: str, folder: Path) -> tuple[float,
         loop.run(lambda: not waiters.waiting, "polls to break off")
         with setting.pushProx.proxy(*flags, core=core) as proxy:
             proxy.listening(port)
-            spent, spentHere, began = proxy.cpu, time.process_time(), time.monotonic()
+            spent, idle, began = proxy.cpu, loop.idle, time.monotonic()
             back, waiters.outside = waiters.outside, []
             waiters.call(back)
             _untilParked(loop, waiters, count, proxy, plainPort)
             elapsed = time.monotonic() - began
-            spentHere = time.process_time() - spentHere
-            rush = Rush(elapsed, proxy.cpu - spent, spentHere / elapsed)
+            rush = Rush(elapsed, proxy.cpu - spent, 1 - (loop.idle - idle) / elapsed)
         return memory, rush
     finally:
         loop.close()

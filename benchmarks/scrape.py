@@ -89,8 +89,11 @@ def _speed(comparisons: list[Comparison]) -> Section:
         )
     return Section(
         "Scrapes per second on one core",
-        ["scrapes/s", "p50 ms", "p99 ms", "proxy's CPU", "load's CPU"],
+        ["scrapes/s", "p50 ms", "p99 ms", "proxy's CPU", "load's share"],
         rows,
         rows,
-        ["The load has a core of its own, and most of it is left over."],
+        [
+            "The load has the other core, and had something to do for its share of"
+            " the time."
+        ],
     )
