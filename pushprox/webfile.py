@@ -22,24 +22,9 @@ from zope.interface import implementer
 
 from pushprox.options import Options
 from pushprox.tls import SecureEndpoint, ServerCreator
+from pushprox.watched import Watch
 from pushprox.webconfig import TLSServer, WebConfig, readWebConfig
 from pushprox.webtls import WebOptions, readFiles
-
-#: How often is looked for a change, at most; in seconds.
-LOOK_EVERY = 1.0
-
-_Stamp = tuple[int, ...] | None
-
-
-def _stampOf(path: str) -> _Stamp:
-    """
-    @return: what changes with a file, or by its being exchanged for another.
-    """
-    try:
-        stat = os.stat(path)
-    except (OSError, ValueError):  # the latter for what can be no name
-        return None
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def webFileOf(options: Options, clock: IReactorTime) -> WebFile:
@@ -62,8 +47,6 @@ class WebFile:
     @ivar path: where it is.
     @ivar speaksTLS: whether its ports do.
     @ivar isCurrent: whether what is in force is what stands there.
-    @ivar _seen: how the files looked before they were read.
-    @ivar _due: when to look again.
     """
 
     _log = Logger()
@@ -76,8 +59,7 @@ class WebFile:
         self.path = path
         self.isCurrent = True
         self._clock = clock
-        self._seen: dict[str, _Stamp] = {}
-        self._due = clock.seconds() + LOOK_EVERY
+        self._watch = Watch(clock)
         self._config, self._tls = self._read()
         self.speaksTLS = self._tls is not None
         if self.speaksTLS:
@@ -93,7 +75,7 @@ class WebFile:
             in the files. Both can be used.
         """
         path = self.path
-        self._seen = {path: _stampOf(path)}
+        self._watch.only(path)
         try:
             text = Path(path).read_bytes()
         except OSError as error:
@@ -104,7 +86,7 @@ class WebFile:
         if config.tls is None:
             return config, None
         # Also if what is in them cannot be used: that may change.
-        self._seen.update((file, _stampOf(file)) for file in config.tls.files)
+        self._watch.also(*config.tls.files)
         try:
             tls = readFiles(config.tls)
             WebOptions(tls)
@@ -117,11 +99,8 @@ class WebFile:
         """
         What is in force, which is not older than a second.
         """
-        now = self._clock.seconds()
-        if now >= self._due:
-            self._due = now + LOOK_EVERY
-            if any(_stampOf(file) != seen for file, seen in self._seen.items()):
-                self._readAgain()
+        if self._watch.sawChange():
+            self._readAgain()
         return self._config
 
     def _readAgain(self) -> None:

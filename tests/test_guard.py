@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pushprox.guard import ATTEMPTS, LINES, REGAIN, peerOf
 from pushprox.passwords import QUEUED, THREADS, Work
 from pushprox.request import HELD
-from pushprox.webfile import LOOK_EVERY
+from pushprox.watched import LOOK_EVERY
 from tests.internet import Machine
 from tests.journeys import openLine
 from tests.rigs import (

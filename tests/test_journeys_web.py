@@ -10,7 +10,7 @@ import trustme
 
 from pushprox.client.trust import tlsPolicy
 from pushprox.guard import REGAIN
-from pushprox.webfile import LOOK_EVERY
+from pushprox.watched import LOOK_EVERY
 from tests.journeys import Journey, Running
 from tests.test_guard import FOR_PROXY, USERS
 from tests.test_passwords import basic, hashed

@@ -25,7 +25,8 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from pushprox.tls import KEYS_LIFE, SecureEndpoint, endpointFromString
-from pushprox.webfile import LOOK_EVERY, WebFile
+from pushprox.watched import LOOK_EVERY
+from pushprox.webfile import WebFile
 from pushprox.webtls import alternativeNames
 from tests.test_tls import TLSTestCase, Whisperer
 from tests.test_webconfig import HASH
