@@ -45,6 +45,7 @@ from zope.interface import implementer
 
 from pushprox.certificates import readFile, readIdentity
 from pushprox.options import BACKLOG, count, endpointWords, listenEndpoint
+from pushprox.secrets import warnOfOpenFiles
 
 #: What goes through a line's buffers at once without being worth new ones
 #: afterwards, in bytes: the heads of requests.
@@ -254,6 +255,7 @@ def sslEndpoint(
             f"got {sslmethod!r}"
         )
     given = readIdentity(certKey or privateKey, privateKey, extraCertChain)
+    warnOfOpenFiles(privateKey)
     given.update(_METHODS[sslmethod], enableSessionTickets=True)
     if dhParameters is not None:
         readFile(dhParameters)

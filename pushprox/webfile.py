@@ -21,6 +21,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from pushprox.options import Options
+from pushprox.secrets import warnOfOpenFiles
 from pushprox.tls import SecureEndpoint, ServerCreator
 from pushprox.watched import Watch
 from pushprox.webconfig import TLSServer, WebConfig, readWebConfig
@@ -34,9 +35,11 @@ def webFileOf(options: Options, clock: IReactorTime) -> WebFile:
     """
     try:
         # Where we are may change: twistd goes to its --rundir later.
-        return WebFile(os.path.abspath(options["web.config.file"]), clock)
+        file = WebFile(os.path.abspath(options["web.config.file"]), clock)
     except ValueError as error:
         raise SystemExit(f"{options.programName}: --web.config.file: {error}") from None
+    warnOfOpenFiles(*file.secrets)
+    return file
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -102,6 +105,13 @@ class WebFile:
         if self._watch.sawChange():
             self._readAgain()
         return self._config
+
+    @property
+    def secrets(self) -> tuple[str | None, ...]:
+        """
+        The files with what nobody else is to know.
+        """
+        return (self.path, self._tls.key.path if self._tls else None)
 
     def _readAgain(self) -> None:
         try:

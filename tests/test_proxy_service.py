@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from twisted.application.service import MultiService
 from twisted.internet.endpoints import quoteStringArgument
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 import pushprox
@@ -312,6 +313,30 @@ class MakeServiceTests(SynchronousTestCase):
             f"pushprox-proxy: --listen: cannot use {both!r}: expected tcp: since "
             f"{path} has the TLS for it",
         )
+
+    def test_openFiles(self) -> None:
+        """
+        A web config file and its key that everybody may read are named in the log.
+        """
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        leaf = trustme.CA().issue_cert("proxy.example")
+        leaf.private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
+        path = folder / "web.yml"
+        path.write_text("tls_server_config: {cert_file: both.pem, key_file: both.pem}")
+        said: list[str] = []
+
+        def note(event: LogEvent) -> None:
+            if event.get("log_namespace") == "pushprox.secrets":
+                said.append(event["path"])
+
+        globalLogPublisher.addObserver(note)
+        self.addCleanup(globalLogPublisher.removeObserver, note)
+        for mode, names in ((0o640, []), (0o644, ["web.yml", "both.pem"])):
+            for file in folder.iterdir():
+                file.chmod(mode)
+            makeService(parsed(f"--web.config.file={path}"), Internet())
+            self.assertEqual(said, [str(folder / name) for name in names])
 
     def test_badWebConfig(self) -> None:
         """

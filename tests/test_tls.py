@@ -28,6 +28,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
@@ -793,6 +794,25 @@ class WordsTests(TLSTestCase):
             ),
         ):
             self.assertUnusable(expected, **{**self.files(self.leaf), **words})
+
+    def test_openKey(self) -> None:
+        """
+        A key that everybody may read is named in the log.
+        """
+        files = self.files(self.leaf)
+        said: list[str] = []
+
+        def note(event: LogEvent) -> None:
+            if event.get("log_namespace") == "pushprox.secrets":
+                said.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(note)
+        self.addCleanup(globalLogPublisher.removeObserver, note)
+        for mode in (0o600, 0o644):
+            Path(files["privateKey"]).chmod(mode)
+            self.endpoint(**files)
+        [line] = said
+        self.assertIn(f"{files['privateKey']} may hold a secret", line)
 
     def test_missing(self) -> None:
         """
