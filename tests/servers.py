@@ -258,11 +258,14 @@ class ServersTestCase(SynchronousTestCase):
         environment: Mapping[str, str] | None = None,
         policy: IPolicyForHTTPS | None = None,
         lines: Lines | None = None,
+        serverName: str | None = None,
     ) -> IAgent:
         """
         The agent for a proxy URL in an environment.
         """
         location = ProxyLocation.fromText(url)
+        if serverName is not None:
+            location = location.provenAs(serverName)
         return agentFor(
             self.reactor,
             location,

@@ -71,6 +71,42 @@ class ProxyLocationTests(SynchronousTestCase):
         """
         self.assertIsNone(ProxyLocation.fromText("http://@proxy/").authorization)
 
+    def test_provenAs(self) -> None:
+        """
+        A certificate may have to be for another name than the URL's host, which
+        is all that changes.
+        """
+        location = ProxyLocation.fromText("https://me:secret@10.0.0.1/x")
+        self.assertIsNone(location.serverName)
+        for text, name in {
+            "Proxy.Example": "proxy.example",
+            "b\u00fccher.example": "xn--bcher-kva.example",
+            "Push_Proxy": "push_proxy",
+            "192.0.2.1": "192.0.2.1",
+            "2001:DB8::1": "2001:db8::1",
+        }.items():
+            proven = location.provenAs(text)
+            self.assertEqual(proven.serverName, name)
+            self.assertEqual(proven.url("poll"), location.url("poll"))
+            self.assertEqual(proven.authorization, location.authorization)
+
+    def test_noServerName(self) -> None:
+        """
+        What can be in no certificate is refused, and so is a name for a place
+        that shows none.
+        """
+        location = ProxyLocation.fromText("https://proxy/")
+        for text in ("a b", "a/b", "a:1", "u@a", "a..b", "*.a.example", "a\n", "[::1]"):
+            error = self.assertRaises(ValueError, location.provenAs, text)
+            self.assertEqual(
+                str(error), f"expected a name like proxy.example.com, got {text!r}"
+            )
+        location = ProxyLocation.fromText("http://me:secret@proxy/")
+        error = self.assertRaises(ValueError, location.provenAs, "a.example")
+        self.assertEqual(
+            str(error), "expected a --proxy-url with https, got http://proxy/"
+        )
+
     def test_refused(self) -> None:
         """
         What is no URL of a server is refused with what was expected.

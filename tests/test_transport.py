@@ -40,6 +40,36 @@ class DirectTests(ServersTestCase):
         self.assertIn(b"Host: proxy:8080", server.heads[0])
         self.assertQuiet()
 
+    def test_serverName(self) -> None:
+        """
+        Where the proxy is said to be somebody else than its URL's host, it is
+        asked for by that name, and must prove that one and not the other.
+        """
+        asked: list[bytes | None] = []
+        options = serverOptions(self.leaf)
+        context = options.getContext()
+        context.set_tlsext_servername_callback(
+            lambda connection: asked.append(connection.get_servername())
+        )
+        server = Server()
+        self.listen(8443, server, options)
+        for host, name, isRight in (
+            ("10.0.0.1", "proxy.example", True),
+            ("elsewhere.example", "proxy.example", True),
+            ("elsewhere.example", "192.0.2.1", True),
+            ("proxy.example", "elsewhere.example", False),
+        ):
+            d = self.fetched(f"https://{host}:8443/", serverName=name)
+            if isRight:
+                self.assertEqual(self.successResultOf(d), b"ok")
+                self.assertIn(f"Host: {host}:8443".encode(), server.heads[-1])
+            else:
+                self.assertIn("VerificationError", self.refusal(d))
+        self.assertEqual(
+            asked, [b"proxy.example", b"proxy.example", None, b"elsewhere.example"]
+        )
+        self.assertEqual(len(server.heads), 3)
+
     def test_interfaces(self) -> None:
         """
         What is handed out is what Twisted Web asks for.
@@ -273,6 +303,30 @@ class ConnectTests(ServersTestCase):
         self.assertIn("VerificationError", self.refusal(d))
         self.assertEqual(self.server.heads, [])
 
+    def test_serverName(self) -> None:
+        """
+        The proxy must prove to be who it is said to be, whatever its URL and a
+        web proxy say; the web proxy has to prove its own name.
+        """
+        leaf = self.authority.issue_cert("web.example")
+        self.listen(3128, self.web, serverOptions(leaf))
+        for host, web, isRight in (
+            ("elsewhere.example", "web.example", True),
+            ("elsewhere.example", "proxy.example", False),
+            ("proxy.example", "proxy.example", False),
+        ):
+            d = self.fetched(
+                f"https://{host}/",
+                serverName="proxy.example",
+                environment={"HTTPS_PROXY": f"https://{web}:3128"},
+            )
+            if isRight:
+                self.assertEqual(self.successResultOf(d), b"ok")
+            else:
+                failure = self.failureResultOf(d, WebProxyError)
+                self.assertIn("VerificationError", str(failure.value))
+        self.assertEqual(len(self.web.heads), 1)
+
     def test_resting(self) -> None:
         """
         A tunnel that rests serves the next request too.
@@ -314,7 +368,7 @@ class ConnectTests(ServersTestCase):
         self.assertEqual(
             str(self.failureResultOf(d, TunnelRefused).value),
             "web proxy http://web:3128 refused CONNECT to proxy.example:443:"
-            " 407 Proxy Authentication Required",
+            " 407 Proxy Authentication Required (HTTPS_PROXY may have user:password@)",
         )
         self.assertEqual(self.web.connections, [])
         self.assertQuiet()

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from ipaddress import IPv6Address
+from contextlib import suppress
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import quote, unquote_to_bytes
 
 import attrs
@@ -37,6 +38,18 @@ def authorityOf(host: str, port: int) -> str:
     @return: C{host:port}, with brackets where the host is an IPv6 address.
     """
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _inASCII(name: str) -> str:
+    """
+    @return: the name of a host, as it goes over the wire.
+    @raise ValueError: if it is none.
+    """
+    if isBeyondIDNA(name):
+        return name.lower()
+    # As Twisted will do it, so that what it refuses at the first connection is
+    # refused here, at start.
+    return str(EncodedURL(host=name).to_uri().host)
 
 
 @attrs.frozen
@@ -69,12 +82,8 @@ class ServerURL:
             scheme = parts["scheme"].lower()
             if parts["address"]:
                 host = str(IPv6Address(parts["address"]))
-            elif isBeyondIDNA(parts["name"]):
-                host = parts["name"].lower()
             else:
-                # As Twisted will do it, so that what it refuses at the first
-                # connection is refused here, at start.
-                host = EncodedURL(host=parts["name"]).to_uri().host
+                host = _inASCII(parts["name"])
             port = int(parts["port"] or _IMPLIED[scheme][1:])
             if not 0 < port < 65536:
                 raise ValueError(port)
@@ -118,10 +127,13 @@ class ProxyLocation:
 
     @ivar base: the URL with a trailing slash and without credentials, in ASCII.
     @ivar authorization: the value of an Authorization header, or L{None}.
+    @ivar serverName: what its certificate must be for; L{None} for the host of
+        the URL.
     """
 
     base: str
     authorization: bytes | None = attrs.field(repr=False)
+    serverName: str | None = None
 
     @classmethod
     def fromText(cls, text: str) -> ProxyLocation:
@@ -132,6 +144,23 @@ class ProxyLocation:
         """
         parsed = ServerURL.fromText(text, "http://proxy:8080/")
         return cls(f"{parsed.origin}{parsed.path.rstrip('/')}/", parsed.authorization)
+
+    def provenAs(self, name: str) -> ProxyLocation:
+        """
+        @param name: a name or an address: C{proxy.example.com}.
+        @return: the same place, whose certificate must be for this.
+        @raise ValueError: if it shows no certificate, or can show none for this.
+        """
+        if not self.base.startswith("https:"):
+            raise ValueError(f"expected a --proxy-url with https, got {self.base}")
+        with suppress(ValueError):
+            return attrs.evolve(self, serverName=str(ip_address(name)))
+        try:
+            return attrs.evolve(self, serverName=_inASCII(name))
+        except ValueError:
+            raise ValueError(
+                f"expected a name like proxy.example.com, got {name!r}"
+            ) from None
 
     def url(self, path: str) -> str:
         """

@@ -68,13 +68,6 @@ class _Ways:
     webProxy: WebProxy | None
     timeout: float
 
-    def direct(self, overTLS: bool, host: str, port: int) -> IStreamClientEndpoint:
-        """
-        A connection to the host itself.
-        """
-        tcp = endpointFor(self.reactor, host, port, self.timeout)
-        return self.secured(tcp, host, port) if overTLS else tcp
-
     def secured(
         self, endpoint: IStreamClientEndpoint, host: str, port: int
     ) -> IStreamClientEndpoint:
@@ -88,25 +81,29 @@ class _Ways:
         """
         A connection to the web proxy.
         """
-        return _WebProxyEndpoint(
-            webProxy,
-            self.direct(
-                webProxy.url.startswith("https:"), webProxy.host, webProxy.port
-            ),
-        )
+        host, port = webProxy.host, webProxy.port
+        way = endpointFor(self.reactor, host, port, self.timeout)
+        if webProxy.url.startswith("https:"):
+            way = self.secured(way, host, port)
+        return _WebProxyEndpoint(webProxy, way)
 
-    def toProxy(self, uri: URI) -> IStreamClientEndpoint:
+    def toProxy(self, location: ProxyLocation) -> IStreamClientEndpoint:
         """
-        A connection to the proxy at this URL.
+        A connection to the proxy.
         """
+        uri = URI.fromBytes(location.base.encode("ascii"))
         host = uri.host.decode("ascii")
+        way: IStreamClientEndpoint
         if self.webProxy is None:
-            return self.direct(uri.scheme == b"https", host, uri.port)
-        toWebProxy = self.toWebProxy(self.webProxy)
-        tunnel = TunnelEndpoint(
-            self.reactor, self.webProxy, toWebProxy, host, uri.port, self.timeout
-        )
-        return self.secured(tunnel, host, uri.port)
+            way = endpointFor(self.reactor, host, uri.port, self.timeout)
+        else:
+            toWebProxy = self.toWebProxy(self.webProxy)
+            way = TunnelEndpoint(
+                self.reactor, self.webProxy, toWebProxy, host, uri.port, self.timeout
+            )
+        if uri.scheme == b"http":
+            return way
+        return self.secured(way, location.serverName or host, uri.port)
 
 
 def agentFor(
@@ -131,6 +128,6 @@ def agentFor(
     """
     ways = _Ways(reactor, policy, webProxy, connectTimeout)
     if webProxy is None or location.base.startswith("https:"):
-        return Agent(lines, ways.toProxy(URI.fromBytes(location.base.encode("ascii"))))
+        return Agent(lines, ways.toProxy(location))
     toWebProxy = ways.toWebProxy(webProxy)
     return Agent(lines, toWebProxy, True, webProxy.authorization)

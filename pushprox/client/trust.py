@@ -9,6 +9,7 @@ No key leaves this module in a repr or in the text of an error.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, cast
 from weakref import proxy
 
@@ -38,10 +39,14 @@ def _identityOf(host: str) -> DNS_ID | IPAddress_ID:
 
     @raise ValueError: if a certificate can be for no such name.
     """
-    try:
+    with suppress(ValueError):
         return IPAddress_ID(host)
-    except ValueError:
+    try:
         return DNS_ID(host)
+    except ValueError:
+        raise ValueError(
+            f"expected a name that a certificate can have, got {host!r}"
+        ) from None
 
 
 #: Of how many hosts sessions are kept. (Each takes a connection, 30 kB.)
