@@ -26,6 +26,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.http import RESPONSES
 
+from pushprox.client.credentials import Credentials
 from pushprox.client.location import ProxyLocation
 from pushprox.client.polling import Pace, Polling
 from pushprox.client.service import makeClient
@@ -434,6 +435,7 @@ class ClientTestCase(SynchronousTestCase):
         registry: CollectorRegistry | None = None,
         environment: Mapping[str, str] | None = None,
         concurrency: int = 100,
+        credentials: Credentials | None = None,
         **pace: Any,
     ) -> Polling:
         """
@@ -449,6 +451,7 @@ class ClientTestCase(SynchronousTestCase):
             BrowserLikePolicyForHTTPS(),
             WebProxies(environment or {}),
             concurrency,
+            credentials,
         )
         assert isinstance(polling, Polling)
         polling.jitter = lambda low, high: (low + high) / 2

@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IPolicyForHTTPS
 
+from pushprox.client.credentials import CredentialsFile
 from pushprox.client.location import ProxyLocation
 from pushprox.client.polling import Pace, Polling
 from pushprox.client.service import makeClient
@@ -430,13 +431,18 @@ class Journey(SynchronousTestCase):
         trust: IPolicyForHTTPS | None = None,
         environment: Mapping[str, str] | None = None,
         concurrency: int = 100,
+        passwordFile: Path | None = None,
     ) -> Running:
         """
         Start a client of ours.
 
         @param environment: where it looks for web proxies.
+        @param passwordFile: its C{--proxy.basic-auth-file}.
         """
         machine = Machine(self.net, address)
+        credentials = passwordFile and CredentialsFile(
+            "proxy.basic-auth-file", str(passwordFile), machine
+        )
         registry = CollectorRegistry()
         services = makeClient(
             machine,
@@ -448,6 +454,7 @@ class Journey(SynchronousTestCase):
             self.trust,
             WebProxies(environment or {}),
             concurrency,
+            credentials,
         )
         # No chance here.
         cast(Polling, services[0]).jitter = lambda low, high: (low + high) / 2

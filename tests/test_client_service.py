@@ -9,13 +9,19 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import trustme
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import execute
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.ssl import CertificateOptions, PrivateCertificate
+from twisted.internet.ssl import (
+    AcceptableCiphers,
+    CertificateOptions,
+    PrivateCertificate,
+    TLSVersion,
+)
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -69,6 +75,7 @@ class FlagTests(SynchronousTestCase):
         for part in ("cacert", "cert", "key"):
             self.assertIsNone(options[f"tls.{part}"])
             self.assertIsNone(options[f"target.tls.{part}"])
+        self.assertIsNone(options.location.serverName)
         self.assertIs(options.trust, options.targetTrust)
 
     def test_all(self) -> None:
@@ -87,7 +94,10 @@ class FlagTests(SynchronousTestCase):
             "--log.level=debug",
             "--log.format=json",
             "--tls.cacert=",
+            "--proxy.tls-server-name=other.example",
+            "--proxy.token-file=",
         )
+        self.assertEqual(options.location.serverName, "other.example")
         self.assertEqual(options.location.base, "https://proxy/prefix/")
         self.assertEqual(options.name, "host.example")
         self.assertIn("tcp:9370:interface=127.0.0.1", options["metrics-addr"])
@@ -136,6 +146,22 @@ class FlagTests(SynchronousTestCase):
             ([url, f"--tls.key={nonsense}"], f"{nonsense}: expected the file"),
             ([url, f"--target.tls.cacert={missing}"], "--target.tls.cacert: expected"),
             ([url, f"--target.tls.cacert={nonsense}"], "--target.tls: "),
+            (
+                [url, "--proxy.tls-server-name=a.example"],
+                "--proxy.tls-server-name: expected a --proxy-url with https",
+            ),
+            (
+                ["--proxy-url=https://me:secret@p/", "--proxy.tls-server-name=a b"],
+                "--proxy.tls-server-name: expected a name like proxy.example.com",
+            ),
+            (
+                [url, "--proxy.basic-auth-file=a", "--proxy.token-file=b"],
+                "expected one of --proxy.basic-auth-file and --proxy.token-file",
+            ),
+            (
+                ["--proxy-url=http://me:secret@p/", "--proxy.token-file=b"],
+                "expected one of --proxy.token-file and user:password@ in --proxy-url",
+            ),
             ([url, "--fqdn=a b"], "--fqdn: expected the name of a client"),
             ([url, "--fqdn=http://t1/"], "--fqdn: expected the name of a client"),
             ([url, "--fqdn=" + "x" * 254], "--fqdn: expected a name of at most 253"),
@@ -158,6 +184,15 @@ class FlagTests(SynchronousTestCase):
             self.assertTrue(text.startswith("pushprox-client: "), text)
             self.assertEqual(len(text.splitlines()), 1)
             self.assertNotIn("secret", text)
+
+    def test_alwaysVerified(self) -> None:
+        """
+        There is no flag by which the proxy's certificate would not be verified.
+        """
+        flags = list(Options().docs)
+        self.assertIn("proxy.tls-server-name", flags)
+        for flag in flags:
+            self.assertNotRegex(flag, "(?i)insecure|skip|verif|trust|check")
 
 
 class NameTests(SynchronousTestCase):
@@ -430,16 +465,94 @@ class ServiceTests(ClientTestCase):
         No log line and no part of the program shows a password.
         """
         self.proxy.onPoll = lambda call: call.reply(401)
-        environment = {"HTTP_PROXY": "http://me:secret2@squid:3128", "NO_PROXY": "*"}
-        options = parsed("--proxy-url=http://me:secret1@proxy:8080/")
-        program = makeService(options, self.net, environment)
-        program.startService()
-        self.net.pass_(10.0)
-        parts = [vars(part) if hasattr(part, "__dict__") else part for part in program]
-        seen = repr([self.events, program, parts, list(program), options.location])
-        for secret in ("secret", "bWU6c2VjcmV0"):
-            self.assertNotIn(secret, seen)
-        self.stop(program)
+        environment = {"HTTP_PROXY": "http://me:s3kr1t2@squid:3128", "NO_PROXY": "*"}
+        password, token = Path(self.mktemp()), Path(self.mktemp())
+        password.write_text("me:s3kr1t1")
+        token.write_text("s3kr1t1")
+        for flag in (
+            "--proxy-url=http://me:s3kr1t1@proxy:8080/",
+            f"--proxy.basic-auth-file={password}",
+            f"--proxy.token-file={token}",
+        ):
+            options = parsed(flag)
+            program = makeService(options, self.net, environment)
+            program.startService()
+            self.net.pass_(10.0)
+            parts = [
+                vars(part) if hasattr(part, "__dict__") else part for part in program
+            ]
+            seen = repr([self.events, program, parts, list(program), vars(options)])
+            for secret in ("s3kr1t", "bWU6czNrcjF0"):
+                self.assertNotIn(secret, seen)
+            self.assertNotIn("s3kr1t", self.get(9369, b"/metrics").decode())
+            self.stop(program)
+
+    def test_credentials(self) -> None:
+        """
+        The proxy is told who we are by what is in a file, and the target is not.
+        """
+        path = Path(self.mktemp())
+        for flag, content, told in (
+            ("proxy.basic-auth-file", "me:secret\n", b"Basic bWU6c2VjcmV0"),
+            ("proxy.token-file", "s3kr1t\n", b"Bearer s3kr1t"),
+        ):
+            path.write_text(content)
+            program = makeService(parsed(f"--{flag}={path}"), self.net, {})
+            program.startService()
+            self.proxy.scrape(work())
+            self.net.pass_(1.0)
+            self.stop(program)
+            for call in (self.proxy.polls[-1], self.proxy.pushes[-1]):
+                self.assertEqual(call.header(b"Authorization"), told)
+            self.assertIsNone(self.target.calls[-1].header(b"Authorization"))
+
+    def test_badCredentials(self) -> None:
+        """
+        A file of credentials that cannot be used ends the program with one line,
+        which does not tell what is in it.
+        """
+        path = Path(self.mktemp()).absolute()
+        for flag in ("proxy.basic-auth-file", "proxy.token-file"):
+            for content in (None, "", "s3kr1t\nx: y"):
+                path.unlink(missing_ok=True)
+                if content is not None:
+                    path.write_text(content)
+                options = parsed(f"--{flag}={path}")
+                error = self.assertRaises(SystemExit, makeService, options, self.net)
+                self.assertRegex(
+                    str(error), rf"^pushprox-client: --{flag}: {path}: expected .+$"
+                )
+                self.assertNotIn("s3kr1t", str(error))
+
+    def test_openFiles(self) -> None:
+        """
+        Files of ours with secrets in them that everybody may read are named in the
+        log at start; the others are not.
+        """
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        leaf = trustme.CA().issue_cert("t1")
+        both = folder / "both.pem"
+        leaf.private_key_and_cert_chain_pem.write_to_path(str(both))
+        for name, content in (
+            ("token", "s3kr1t"),
+            ("key", both.read_text()),
+            ("web", "tls_server_config: {cert_file: both.pem, key_file: both.pem}"),
+        ):
+            (folder / name).write_text(content)
+        flags = (
+            f"--proxy.token-file={folder / 'token'}",
+            f"--tls.key={folder / 'key'}",
+            f"--tls.cert={both}",
+            f"--web.config.file={folder / 'web'}",
+        )
+        for mode, named in ((0o644, ["token", "key", "web", "both.pem"]), (0o640, [])):
+            for path in folder.iterdir():
+                path.chmod(mode)
+            self.events.clear()
+            makeService(parsed(*flags), self.net)
+            paths = [line.split(" may hold a secret")[0] for line in self.said("warn")]
+            self.assertEqual(paths, [str(folder / name) for name in named])
 
     def test_restsOnlyForAWhile(self) -> None:
         """
@@ -486,7 +599,9 @@ class TLSTests(ClientTestCase):
         self.target = Server(self.net, lambda call: call.reply(200, b"up 1\n"))
         self.listen(8443, self.proxy, "proxy", self.authority)
 
-    def listen(self, port: int, server: Server, name: str, signer: trustme.CA) -> None:
+    def listen(
+        self, port: int, server: Server, name: str, signer: trustme.CA, **more: Any
+    ) -> None:
         """
         Serve over TLS, as this name.
         """
@@ -494,7 +609,9 @@ class TLSTests(ClientTestCase):
         pem = issued.private_key_and_cert_chain_pem.bytes()
         certificate = PrivateCertificate.loadPEM(pem)
         contexts = CertificateOptions(
-            privateKey=certificate.privateKey.original, certificate=certificate.original
+            privateKey=certificate.privateKey.original,
+            certificate=certificate.original,
+            **more,
         )
         self.net.listenTCP(port, TLSMemoryBIOFactory(contexts, False, server, self.net))
 
@@ -542,6 +659,63 @@ class TLSTests(ClientTestCase):
         [warning] = self.said("warn")
         self.assertIn("certificate verify failed (--tls.cacert names", warning)
         self.assertNotIn("\n", warning)
+        self.assertEqual(self.proxy.polls, [])
+
+    def test_serverName(self) -> None:
+        """
+        C{--proxy.tls-server-name} is what the proxy must be, and no target.
+        """
+        self.listen(8444, self.proxy, "other.example", self.authority)
+        self.listen(9100, self.target, "t1", self.authority)
+        self.listen(9101, self.target, "other.example", self.authority)
+        self.client(
+            f"--tls.cacert={self.caFile}",
+            "--proxy-url=https://proxy:8444/",
+            "--proxy.tls-server-name=other.example",
+        )
+        for port in (b"9100", b"9101"):
+            url = work(path="x?_scheme=https").replace(b"9100", port)
+            self.proxy.scrape(url)
+            self.net.pass_(1.0)
+        statuses = [answer.head.status for answer in self.proxy.answers]
+        self.assertEqual(statuses, [200, 502])
+
+    def test_otherServerName(self) -> None:
+        """
+        A proxy that cannot prove that name is not polled, though it is the one of
+        the URL.
+        """
+        self.client(
+            f"--tls.cacert={self.caFile}", "--proxy.tls-server-name=other.example"
+        )
+        self.net.pass_(10.0)
+        [warning] = self.said("warn")
+        self.assertIn("other.example", warning)
+        self.assertEqual(self.proxy.polls, [])
+
+    def test_downgrade(self) -> None:
+        """
+        A proxy that speaks nothing newer than TLS 1.1 gets nothing, and the log
+        says why.
+        """
+        self.listen(
+            8444,
+            self.proxy,
+            "proxy",
+            self.authority,
+            insecurelyLowerMinimumTo=TLSVersion.TLSv1_0,
+            lowerMaximumSecurityTo=TLSVersion.TLSv1_1,
+            acceptableCiphers=AcceptableCiphers.fromOpenSSLCipherString(
+                "ALL:@SECLEVEL=0"
+            ),
+        )
+        self.client(
+            f"--tls.cacert={self.caFile}", "--proxy-url=https://me:secret@proxy:8444/"
+        )
+        self.net.pass_(10.0)
+        [warning] = self.said("warn")
+        self.assertIn("TLS with the proxy failed: ", warning)
+        self.assertIn("version", warning)
         self.assertEqual(self.proxy.polls, [])
 
     def test_targetsAuthority(self) -> None:

@@ -84,6 +84,29 @@ class WebConfigTests(Journey):
         header = basic(b"alice", b"s3kr1t")
         self.assertMetrics(self.scrape(headers=[(PROMETHEUS[0], header)]))
 
+    def test_passwordFile(self) -> None:
+        """
+        A client whose password is in a file is out when the proxy has another, and
+        in again when the file has that too; its target never hears of any.
+        """
+        proxy = self.guarded()
+        password = self.folder / "password"
+        password.write_text("bob:builder\n")
+        self.startClient(passwordFile=password)
+        exporter = self.startExporter()
+        self.assertMetrics(self.scrape(headers=[PROMETHEUS]))
+        users, _, _ = USERS.partition("  bob:")
+        self.path.write_text(f"{users}  bob: {hashed(b's3kr1t').decode()}\n")
+        self.net.pass_(60)
+        known = "pushprox_proxy_connected_clients"
+        self.assertEqual(proxy.metric(known), 0)
+        password.write_text("bob:s3kr1t\n")
+        self.net.pass_(LOOK_EVERY + 10)
+        self.assertEqual(proxy.metric(known), 1)
+        self.assertMetrics(self.scrape(headers=[PROMETHEUS]))
+        for request in exporter.requests:
+            self.assertNotIn(b"uthorization", request)
+
     def test_certificates(self) -> None:
         """
         So it is over TLS with certificates for both sides, and a new one of the

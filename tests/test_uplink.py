@@ -5,13 +5,16 @@ Tests for L{pushprox.client.uplink}.
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 from twisted.internet.defer import CancelledError, TimeoutError
 
 from pushprox import __version__
 from pushprox.client.agent import MAX_REPLY
 from pushprox.client.body import Whole
+from pushprox.client.credentials import CredentialsFile
 from pushprox.client.uplink import LISTED, STALE, Uplink, UplinkError
+from pushprox.watched import LOOK_EVERY
 from tests.fakeproxy import URL, Call, ClientTestCase, FakeProxy, GoProxy
 
 
@@ -167,6 +170,67 @@ class RequestTests(UplinkTestCase):
         [call] = squid.polls
         self.assertEqual(call.header(b"Proxy-Authorization"), b"Basic dXNlcjpwYXNz")
         self.assertEqual(self.proxy.polls, [])
+
+
+class CredentialsTests(UplinkTestCase):
+    """
+    Who we are, where that stands in a file.
+    """
+
+    def setUp(self) -> None:
+        """
+        It has a token in it.
+        """
+        super().setUp()
+        self.path = Path(self.mktemp())
+        self.path.write_text("one")
+        credentials = CredentialsFile("proxy.token-file", str(self.path), self.net)
+        self.uplink = self.makeClient(credentials=credentials).uplink
+
+    def token(self) -> bytes | None:
+        """
+        @return: what a poll brings along now.
+        """
+        _, call = self.polled()
+        return call.header(b"Authorization")
+
+    def test_changes(self) -> None:
+        """
+        Every request brings them along; those of a new file within a second.
+        """
+        for token in (b"one", b"two"):
+            self.path.write_bytes(token)
+            self.net.pass_(LOOK_EVERY)
+            self.assertEqual(self.token(), b"Bearer " + token)
+            self.uplink.push(Whole(b"x"), 5.0)
+            self.net.settle()
+            header = self.proxy.pushes[-1].header(b"Authorization")
+            self.assertEqual(header, b"Bearer " + token)
+
+    def test_refused(self) -> None:
+        """
+        If the proxy does not know them they are read again before the next try,
+        and not only after a second.
+        """
+        for status, after in ((403, b"Bearer one"), (401, b"Bearer two")):
+            polling, call = self.polled()
+            self.path.write_text("two")
+            call.reply(status)
+            self.net.settle()
+            self.assertEqual(self.successResultOf(polling).status, status)
+            self.assertEqual(self.token(), after)
+
+    def test_nowhereElse(self) -> None:
+        """
+        A redirect gets them to nobody else.
+        """
+        elsewhere = self.proxyAt(8081, FakeProxy(self.net))
+        for status in (301, 302, 303, 307, 308):
+            polling, call = self.polled()
+            call.reply(status, b"", b"Location: http://proxy:8081/poll")
+            self.net.settle()
+            self.assertEqual(self.successResultOf(polling).status, status)
+        self.assertEqual(elsewhere.connections, 0)
 
 
 class ReplyTests(UplinkTestCase):

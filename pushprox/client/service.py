@@ -14,9 +14,11 @@ import attrs
 from treq.client import HTTPClient
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IReactorTime
 from twisted.python import usage
 from twisted.web.iweb import IPolicyForHTTPS
 
+from pushprox.client.credentials import FORMS, Credentials, CredentialsFile
 from pushprox.client.lines import Lines
 from pushprox.client.location import ProxyLocation
 from pushprox.client.measures import Measures
@@ -43,6 +45,7 @@ from pushprox.options import (
     webParameters,
 )
 from pushprox.process import raiseFileLimit
+from pushprox.secrets import warnOfOpenFiles
 
 #: How long one attempt to connect may take, in seconds.
 CONNECT_TIMEOUT = 10.0
@@ -73,6 +76,24 @@ class Options(BaseOptions):
 
     optParameters = [
         ["proxy-url", None, None, "Where the proxy is: http://proxy:8080/"],
+        [
+            "proxy.basic-auth-file",
+            None,
+            None,
+            "File with user:password for the proxy, read again when it changes.",
+        ],
+        [
+            "proxy.token-file",
+            None,
+            None,
+            "File with a bearer token for the proxy, read again when it changes.",
+        ],
+        [
+            "proxy.tls-server-name",
+            None,
+            None,
+            "Name that the proxy's certificate must be for. [default: of the URL]",
+        ],
         ["fqdn", None, None, "Name to register with. [default: of this machine]"],
         [
             "tls.cacert",
@@ -151,6 +172,14 @@ class Options(BaseOptions):
             self.location = ProxyLocation.fromText(self["proxy-url"])
         # It may have a password in it, and is not asked for again.
         del self["proxy-url"]
+        sources = [f"--{flag}" for flag in FORMS if self[flag]]
+        if self.location.authorization is not None:
+            sources.append("user:password@ in --proxy-url")
+        if len(sources) > 1:
+            raise usage.UsageError(f"expected one of {' and '.join(sources)}")
+        if self["proxy.tls-server-name"]:
+            with naming("proxy.tls-server-name"):
+                self.location = self.location.provenAs(self["proxy.tls-server-name"])
         with naming("fqdn"):
             name = self["fqdn"] or nameOfMachine()
             self.name = nameFromText(name.encode("utf-8"), 253)
@@ -164,6 +193,24 @@ class Options(BaseOptions):
     def _tlsPolicy(self, prefix: str) -> IPolicyForHTTPS:
         parts = (self[f"{prefix}.{part}"] for part in ("cacert", "cert", "key"))
         return tlsPolicy(*parts)
+
+    def credentials(self, clock: IReactorTime) -> Credentials:
+        """
+        @return: who we are to the proxy.
+        @raise ValueError: if the file with that cannot be used.
+        """
+        for flag in FORMS:
+            if self[flag]:
+                # Where we are may change: twistd goes to its --rundir later.
+                return CredentialsFile(flag, os.path.abspath(self[flag]), clock)
+        return Credentials("proxy-url", self.location.authorization)
+
+    @property
+    def secrets(self) -> tuple[str | None, ...]:
+        """
+        The files with what nobody else is to know.
+        """
+        return tuple(self[flag] for flag in (*FORMS, "tls.key", "target.tls.key"))
 
     @property
     def pace(self) -> Pace:
@@ -188,6 +235,7 @@ def makeClient(
     targetTrust: IPolicyForHTTPS,
     webProxies: WebProxies,
     concurrency: int = 100,
+    credentials: Credentials | None = None,
 ) -> list[IService]:
     """
     Put a client together.
@@ -195,6 +243,7 @@ def makeClient(
     @param reactor: connects, and is the one clock of all waits.
     @param ledger: where the metrics go.
     @param name: what to poll as.
+    @param credentials: who we are to the proxy, if it is not said by its URL.
     @return: the services that make it up.
     """
     measures = Measures(ledger)
@@ -204,6 +253,7 @@ def makeClient(
     uplink = Uplink(
         reactor,
         location,
+        credentials or Credentials("proxy-url", location.authorization),
         HTTPClient(agent),
         HTTPClient(attrs.evolve(agent, takesResting=False)),
         lines.closeResting,
@@ -235,7 +285,7 @@ def makeService(
     Make the program that C{twistd pushprox-client} runs.
 
     @param environment: where it is told of web proxies.
-    @raise SystemExit: if one of them is not usable.
+    @raise SystemExit: if one of them is not usable, or the credentials are not.
     """
     if reactor is None:
         from twisted.internet import reactor
@@ -254,9 +304,11 @@ def makeService(
             options.targetTrust,
             WebProxies(environment),
             options["scrape.concurrency"],
+            options.credentials(reactor),
         )
     except ValueError as error:
         raise SystemExit(f"{options.programName}: {error}") from None
+    warnOfOpenFiles(*options.secrets)
     for service in services:
         service.setServiceParent(program)
     if not options["metrics-addr"]:

@@ -27,6 +27,7 @@ from pushprox import __version__
 from pushprox.client.agent import MAX_REPLY
 from pushprox.client.answer import NotHTTP
 from pushprox.client.body import Passage, Whole
+from pushprox.client.credentials import Credentials
 from pushprox.client.exchange import BrokenOff, Unanswered
 from pushprox.client.failures import ScrapeFailed, tlsDetails
 from pushprox.client.location import ProxyLocation
@@ -121,6 +122,7 @@ class Uplink:
     """
     The way to the proxy.
 
+    @ivar credentials: who we are there.
     @ivar pooled: sends over connections that are kept.
     @ivar fresh: makes a connection for each request.
     @ivar closeResting: closes the connections that are kept.
@@ -132,6 +134,7 @@ class Uplink:
 
     clock: IReactorTime
     location: ProxyLocation
+    credentials: Credentials
     pooled: HTTPClient = attrs.field(repr=False)
     fresh: HTTPClient = attrs.field(repr=False)
     closeResting: Callable[[], object] = attrs.field(repr=False)
@@ -150,8 +153,16 @@ class Uplink:
                 "Pushprox-Instance": [self.instance],
             }
         )
-        if self.location.authorization is not None:
-            self._headers.setRawHeaders(b"Authorization", [self.location.authorization])
+
+    def _introduction(self) -> Headers:
+        """
+        @return: the headers by which we make ourselves known.
+        """
+        headers = self._headers.copy()
+        authorization = self.credentials.authorization
+        if authorization is not None:
+            headers.setRawHeaders(b"Authorization", [authorization])
+        return headers
 
     def poll(
         self,
@@ -173,7 +184,7 @@ class Uplink:
             L{TimeoutError} if the poll was given up.
         """
         ids = list(taken)[-LISTED:]
-        headers = self._headers.copy()
+        headers = self._introduction()
         headers.setRawHeaders(b"Prefer", [b"wait=%d" % math.ceil(wait)])
         headers.setRawHeaders(b"Pushprox-Taken", [b", ".join(ids)])
         name = Whole(self.name.encode("utf-8"))
@@ -203,7 +214,8 @@ class Uplink:
             return reply
 
         body.ended = ended
-        pushing = self._post("push", body, timeout, self._headers, True)
+        headers = self._introduction()
+        pushing = self._post("push", body, timeout, headers, True)
         return pushing.addCallback(measured)
 
     def _post(
@@ -249,6 +261,8 @@ class Uplink:
         except Exception as error:
             inner = error.cause if isinstance(error, Unanswered) else error
             raise UplinkError(_inWords(inner or error), body.started) from inner
+        if response.code == 401:
+            self.credentials.refused()
         version = _first(response, b"Pushprox-Version")
         maxPolls = _first(response, b"Pushprox-Max-Polls") or ""
         return Reply(
