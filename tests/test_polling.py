@@ -5,12 +5,14 @@ Tests for L{pushprox.client.polling}.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import SynchronousTestCase
 
+from pushprox.client.credentials import CredentialsFile
 from pushprox.client.polling import Pace, Polling
 from tests.fakeproxy import (
     URL,
@@ -429,6 +431,73 @@ class BadTimesTests(PollingTestCase):
         [warning] = self.said("warn")
         self.assertIn("https://proxy/poll", warning)
         self.assertNotIn("s3cret", warning)
+
+    def test_refusals(self) -> None:
+        """
+        Where a proxy, or a web proxy before it, refuses, one warning says whose
+        fault it is and where to look, and polls go on, with pauses.
+        """
+        token = Path(self.mktemp())
+        token.write_text("s3kr1t")
+        flag = "proxy.token-file"
+        for status, hasToken, body, says in (
+            (
+                b"403 Forbidden",
+                False,
+                b"<html>",
+                "403 Forbidden: the proxy, or a web server before it, does not let us"
+                " poll as t1 (<html>)",
+            ),
+            (
+                b"401 Unauthorized",
+                False,
+                b"Unauthorized\n",
+                "401 Unauthorized: the proxy wants to know who we are: see"
+                " --proxy.token-file or --proxy.basic-auth-file",
+            ),
+            (
+                b"401 Unauthorized",
+                True,
+                b"<html>You said Bearer s3kr1t",
+                "401 Unauthorized: the proxy does not know our credentials: see"
+                " --proxy.token-file (<html>You said Bearer ***)",
+            ),
+            (
+                b"403 Forbidden",
+                True,
+                b"No role lets you poll as t1\n",
+                "403 Forbidden: the proxy does not let us poll as t1 (No role lets"
+                " you poll as t1)",
+            ),
+            (
+                b"407 Proxy Authentication Required",
+                True,
+                b"",
+                "407 Proxy Authentication Required: a web proxy on the way does not"
+                " know us: HTTP_PROXY may have user:password@",
+            ),
+            (
+                b"429 Too Many Requests",
+                True,
+                b"Too Many Requests\n",
+                "429 Too Many Requests: the proxy lets us wait: it has more requests"
+                " than its rate_limit, or too many wrong passwords from our address",
+            ),
+        ):
+            self.renew()
+            version = b"" if body == b"<html>" else b"Pushprox-Version: 1.2.3\r\n"
+            self.proxy.onPoll = saying(
+                b"HTTP/1.1 %b\r\n%b\r\n%b" % (status, version, body)
+            )
+            credentials = CredentialsFile(flag, str(token), self.net)
+            client = self.start(credentials=credentials if hasToken else None)
+            self.assertTrue(2 <= self.pollsInAMinute(self.proxy) <= 20)
+            self.assertEqual(
+                self.said("warn", "error"), [f"Poll at {URL} failed: {says}"]
+            )
+            self.assertNotIn("s3kr1t", repr(self.events) + repr(client))
+            self.proxy.onPoll = None
+            self.assertServes()
 
     def test_ownFault(self) -> None:
         """

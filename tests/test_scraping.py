@@ -532,6 +532,15 @@ class PushTests(ScrapingTestCase):
         self.assertPushFailed("404 Not Found: nobody waits")
         self.assertEqual(self.measured("pushprox_client_pushed_bytes_total"), 0)
 
+    def test_notKnown(self) -> None:
+        """
+        That the proxy does not know us is said as it is of a poll.
+        """
+        self.proxy.onPush = lambda call: call.reply(401, b"Unauthorized")
+        self.start()
+        self.scrape(work())
+        self.assertPushFailed("401 Unauthorized: the proxy wants to know who we are")
+
     def test_broken(self) -> None:
         """
         The line breaks, and the next one too.

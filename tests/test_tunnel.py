@@ -219,7 +219,7 @@ class TunnelEndpointTests(ServersTestCase):
             b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\n\r\nabc": (
                 "502 Bad Gateway"
             ),
-            b"HTTP/1.1 407\r\n\r\n": "407",
+            b"HTTP/1.1 407\r\n\r\n": "407 (HTTPS_PROXY may have user:password@)",
             b"HTTP/1.0 403 \r\n\r\n": "403",
             b"HTTP/1.1 100 Continue\r\n\r\n": "100 Continue",
             b"HTTP/1.1 302 Moved\r\nLocation: http://login/\r\n\r\n": "302 Moved",

@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from pushprox.client.measures import Measures
-from pushprox.client.pushing import shown
+from pushprox.client.refusals import explained
 from pushprox.client.scraping import Scraping
 from pushprox.client.uplink import Reply, Uplink, UplinkError
 from pushprox.headers import MalformedMessage
@@ -263,7 +263,8 @@ class Polling(Service):
             self._soberUntil = self.clock.seconds() + SOBER
         if reply.version is None and reply.status in (502, 503, 504):
             self._learnCut(reply.held)
-        raise PollFailed(explained(reply), reply.held, str(reply.status))
+        text = explained(reply, "poll", self.uplink)
+        raise PollFailed(text, reply.held, str(reply.status))
 
     def _growIfBusy(self, reply: Reply) -> None:
         """
@@ -331,17 +332,3 @@ class Polling(Service):
         )
         if pause:
             self.connected = False
-
-
-def explained(reply: Reply) -> str:
-    """
-    What a reply that is neither a scrape nor 204 means, in one line.
-    """
-    text = f"{reply.status} {reply.reason}"
-    if reply.elsewhere is not None:
-        # A query may hold a secret.
-        elsewhere = reply.elsewhere.partition("?")[0]
-        return f"{text}: redirected to {elsewhere}, which may be the right URL"
-    if reply.status == 204:
-        return "the proxy did not hold the poll"
-    return f"{text}: {shown(reply.body)}"

@@ -31,10 +31,10 @@ from pushprox.client.pushing import (
     mustBeHeld,
     pushOf,
     refusalOf,
-    shown,
     tooLong,
     untaken,
 )
+from pushprox.client.refusals import explained
 from pushprox.client.target import Targets
 from pushprox.client.uplink import Uplink, UplinkError
 from pushprox.deadlines import TIMEOUT_HEADER, lessMargin, timeoutFromHeader
@@ -273,7 +273,7 @@ class Scraping:
             if status < 300:
                 self.measures.pushed(body.sent)
                 return status
-            problem = f"{status} {reply.reason}: {shown(reply.body)}"
+            problem = explained(reply, "push", self.uplink)
         self.measures.pushFailed()
         self._log.warn(
             "Push for {url} failed: {problem}",

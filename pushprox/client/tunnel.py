@@ -94,8 +94,10 @@ class _Tunnel(Protocol):
         # RFC 9110 section 9.3.6: every 2xx opens the tunnel, right after the
         # head, whatever its Content-Length says.
         if not reply[1].startswith(b"2"):
-            status = b" ".join(filter(None, reply.groups()))
-            self._refuse(waiting, status.decode("latin-1"))
+            status = b" ".join(filter(None, reply.groups())).decode("latin-1")
+            if reply[1] == b"407":
+                status += " (HTTPS_PROXY may have user:password@)"
+            self._refuse(waiting, status)
             return
         inner, rest = cast(IProtocol, self._inner), bytes(self._head[end:])
         self._waiting = None
