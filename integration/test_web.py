@@ -151,6 +151,44 @@ class WebConfigTests(ProcessTestCase):
         self.assertNotIn("s3kr1t", process.output)
         self.assertNotIn("builder", process.output)
 
+    async def test_passwordFile(self) -> None:
+        """
+        A client with its password in a file gets in, is out when its user has
+        another password, and is in again when the file has that too. The log says
+        whose fault it was, and neither it nor the command line tells a password.
+        """
+        self.web.write_text(self.users)
+        password = self.files / "password"
+        password.write_text("site:builder\n")
+        password.chmod(0o644)
+        _, port = await self.proxy(f"--web.config.file={self.web}")
+        flag = "--proxy.basic-auth-file"
+        target = await self.exporter()
+        # A poll that is parked stays so when its user has another password.
+        client = self.client(port, f"{flag}={password}", "--poll.wait=2s")
+        await client.said("Connected as localhost")
+        self.assertIn(f"{password} may hold a secret", client.output)
+        url, user = f"http://localhost:{target}/plain", "prometheus:s3kr1t"
+        self.assertTrue((await self.scrape(port, url, "--proxy-user", user)).isWhole)
+
+        others, _, _ = self.users.partition("  site: ")
+        self.web.write_text(f"{others}  site: {hashed('n3w')}\n")
+        await client.said(
+            f"401 Unauthorized: the proxy does not know our credentials: see {flag}"
+        )
+        password.write_text("site:n3w\n")
+        await client.said(f"Read {password} again")
+        await until(
+            lambda: client.output.count("Connected as localhost") == 2,
+            STARTUP,
+            "to be in again",
+        )
+        self.assertTrue((await self.scrape(port, url, "--proxy-user", user)).isWhole)
+        for secret in ("builder", "n3w"):
+            self.assertNotIn(secret, client.output)
+            command = Path(f"/proc/{client.pid}/cmdline").read_text()
+            self.assertNotIn(secret, command)
+
     async def test_certificate(self) -> None:
         """
         Prometheus, a client and curl with a certificate of the CA get in, over
