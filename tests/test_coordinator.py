@@ -7,6 +7,7 @@ waits is hung up, and then nothing may be left.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Hashable
 from itertools import count
 from typing import Any
@@ -95,6 +96,7 @@ class CoordinatorCase(SynchronousTestCase):
         """
         self.waiting: list[Deferred[Any]] = []
         self.outcomes: list[tuple[str, float]] = []
+        self.refusedPolls: list[str] = []
         self.begin()
 
     def begin(self, age: float = 1000.0, **rules: Any) -> None:
@@ -108,6 +110,7 @@ class CoordinatorCase(SynchronousTestCase):
             Rules(**rules),
             lambda: b"id-%d" % next(numbers),
             lambda word, seconds: self.outcomes.append((word, seconds)),
+            self.refusedPolls.append,
         )
         self.clock.advance(age)
 
@@ -158,12 +161,13 @@ class CoordinatorCase(SynchronousTestCase):
         *,
         name: str = "t1",
         wait: float | None = None,
+        identity: str | None = None,
     ) -> Deferred[Instruction | None]:
         """
         A client polls: one of the reference, if it tells nothing.
         """
         listed = None if taken is None else frozenset(taken)
-        poll = Poll(name, name.upper(), line, instance, listed, wait)
+        poll = Poll(name, name.upper(), line, instance, listed, wait, identity)
         answer = self.coordinator.poll(poll)
         self.waiting.append(answer)
         return answer
@@ -1254,6 +1258,92 @@ class LimitTests(CoordinatorCase):
         # Its own limit comes first: that one makes room.
         self.poll("L3")
         self.assertEqual(self.counts(), (2, 0, 0))
+        self.assertEqual(self.refusedPolls, ["polls"])
+
+    def test_names(self) -> None:
+        """
+        Past the limit of names a poll under a new one is refused; those that are
+        known are served, and make room when they are forgotten.
+        """
+        self.begin(names=2)
+        gone = self.poll("L1", name="t1")
+        known = self.poll("L2", name="t2")
+        gone.cancel()
+        error = self.refused(Full, lambda: self.poll("L3", name="t3"))
+        self.assertEqual((error.what, error.limit), ("names known", 2))
+        self.assertEqual(self.refusedPolls, ["names"])
+        self.assertRaises(UnknownName, self.scrape, "t3")
+        self.scrape("t2")
+        self.took(known)
+        self.poll("L1", name="t1").cancel()
+        self.passTime(320)
+        self.poll("L3", name="t3")
+        self.assertEqual(self.coordinator.names, 1)
+
+    def test_manyNames(self) -> None:
+        """
+        Of a hundred thousand names that are polled or scraped no more is kept than
+        the limits allow, and the proxy does its work meanwhile.
+        """
+        self.begin(age=0, names=10, queued=10)
+        self.poll("good")
+        for n in range(50_000):
+            # Of these, all but ten are refused.
+            with contextlib.suppress(Full):
+                self.scrape(f"s{n}")
+            with contextlib.suppress(Full):
+                self.poll(n, name=f"p{n}").cancel()
+        self.assertEqual(len(self.coordinator._registrations), 20)
+        self.meet("better")
+        self.assertEqual(set(self.refusedPolls), {"names"})
+        self.passTime(40)
+        for n in range(50_000):
+            self.assertRaises(UnknownName, self.scrape, f"s{n}")
+        self.assertEqual(self.coordinator.names, 10)
+
+    def test_namesOfScrapes(self) -> None:
+        """
+        Names that are only scraped, during the warm-up, shut out none that poll.
+        """
+        self.begin(age=0, names=1)
+        scrapes = [self.scrape(f"t{n}") for n in range(5)]
+        poll = self.poll("L1", name="t4")
+        self.took(poll)
+        self.refused(Full, lambda: self.poll("L2", name="t3"))
+        self.assertNoResult(scrapes[3])
+
+    def test_identities(self) -> None:
+        """
+        Past the limit of an identity its polls are refused, whatever they call
+        themselves; those of others, and of nobody in particular, are not.
+        """
+        self.begin(pollsPerIdentity=2)
+        first = self.poll("L1", name="t1", identity="alice")
+        self.poll("L2", name="t2", identity="alice")
+        error = self.refused(Full, lambda: self.poll("L3", name="t3", identity="alice"))
+        self.assertEqual(
+            (error.what, error.limit), ("polls parked by one who polls", 2)
+        )
+        self.assertEqual(self.refusedPolls, ["identity"])
+        self.poll("L4", name="t4", identity="bob")
+        for n in range(5):
+            self.poll(n, name=f"n{n}")
+        first.cancel()
+        self.poll("L3", name="t3", identity="alice")
+
+    def test_identityAndInstance(self) -> None:
+        """
+        A poll that makes room for another of the same identity takes no more
+        than one place; one of another identity makes none.
+        """
+        self.begin(pollsPerIdentity=1, pollsPerInstance=1)
+        first = self.poll("L1", identity="alice")
+        second = self.poll("L2", identity="alice")
+        self.failureResultOf(first, Superseded)
+        other = self.poll("L3", name="t2", identity="bob")
+        self.refused(Full, lambda: self.poll("L4", identity="bob"))
+        self.assertNoResult(second)
+        self.assertNoResult(other)
 
     def test_refusedPollLeavesNothing(self) -> None:
         """

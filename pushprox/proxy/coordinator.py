@@ -63,6 +63,10 @@ OUTCOMES = (
 )
 
 
+#: What may be at its limit when a poll is refused, in one word each.
+POLL_LIMITS = ("identity", "names", "polls")
+
+
 @attrs.frozen
 class Rules:
     """
@@ -72,7 +76,10 @@ class Rules:
     @ivar warmup: how long after the start unknown names are waited for.
     @ivar receiptWait: how long a line has to show that it is alive.
     @ivar pollsPerInstance: parked polls of one instance.
+    @ivar pollsPerIdentity: parked polls of one identity, where polls have one; 0
+        for any number.
     @ivar polls: parked polls in all.
+    @ivar names: names that polled and are not forgotten.
     @ivar queuedPerName: queued scrapes of one name.
     @ivar queued: queued scrapes in all.
     @ivar shared: whether instances of one name share its scrapes.
@@ -86,6 +93,8 @@ class Rules:
     queuedPerName: int = 1000
     queued: int = 20000
     shared: bool = False
+    pollsPerIdentity: int = 0
+    names: int = 20000
 
 
 @attrs.define(eq=False)
@@ -133,13 +142,18 @@ class Coordinator:
         who knows an id can answer.
     @ivar outcome: called with one word for each scrape that ended, and the
         seconds it took.
+    @ivar pollRefused: called with one of L{POLL_LIMITS} for each poll that would
+        pass it.
+    @ivar names: those that polled and are not forgotten.
     """
 
     clock: IReactorTime
     rules: Rules
     makeId: Callable[[], bytes]
     outcome: Callable[[str, float], None] = lambda word, seconds: None
+    pollRefused: Callable[[str], None] = lambda limit: None
 
+    names: int = attrs.field(default=0, init=False)
     parked: int = attrs.field(default=0, init=False)
     queued: int = attrs.field(default=0, init=False)
     requeued: int = attrs.field(default=0, init=False)
@@ -149,6 +163,7 @@ class Coordinator:
     )
     _scrapes: dict[bytes, _Scrape] = attrs.field(factory=dict, init=False)
     _lines: dict[Hashable, _Scrape] = attrs.field(factory=dict, init=False)
+    _perIdentity: dict[Hashable, int] = attrs.field(factory=dict, init=False)
     _scrapeCount: int = attrs.field(default=0, init=False)
     _started: float = attrs.field(init=False)
     _sweep: IDelayedCall | None = attrs.field(default=None, init=False)
@@ -185,6 +200,8 @@ class Coordinator:
             self._registrations
             or self._scrapes
             or self._lines
+            or self._perIdentity
+            or self.names
             or self.parked
             or self.queued
             or self._sweep
@@ -334,11 +351,18 @@ class Coordinator:
             registration = self._register(poll.name)
         self._takeReceipts(registration, poll)
         instance = registration.instances.get(poll.instance)
+        oldest: Parked | None = None
         if instance and len(instance.parked) >= self.rules.pollsPerInstance:
-            self._end(instance.parked[0], Superseded())
-        elif self.parked >= self.rules.polls:
+            oldest = instance.parked[0]
+        try:
+            self._checkRoom(registration, poll, oldest)
+        except Full:
             self._forgetIfVain(registration)
-            raise Full("polls parked", self.rules.polls)
+            raise
+        if oldest is not None:
+            self._end(oldest, Superseded())
+        if registration.lastSeen is None:
+            self.names += 1
         instance = registration.greet(poll, self.clock.seconds())
 
         parked = Parked(poll, instance, Deferred(lambda answer: self._lose(parked)))
@@ -346,8 +370,42 @@ class Coordinator:
             parked.expiry = self.clock.callLater(poll.wait, self._end, parked)
         instance.parked.append(parked)
         self.parked += 1
+        if poll.identity is not None:
+            count = self._perIdentity.get(poll.identity, 0)
+            self._perIdentity[poll.identity] = count + 1
         self._match(registration)
         return parked.answer
+
+    def _checkRoom(
+        self,
+        registration: Registration[_Scrape],
+        poll: Poll,
+        oldest: Parked | None,
+    ) -> None:
+        """
+        See whether a poll may be parked.
+
+        @param oldest: the one that makes room for it, if its instance has as many
+            as it may.
+        @raise Full: if it may not.
+        """
+        rules, who = self.rules, poll.identity
+        if registration.lastSeen is None and self.names >= rules.names:
+            limit, error = "names", Full("names known", rules.names)
+        elif oldest is None and self.parked >= rules.polls:
+            limit, error = "polls", Full("polls parked", rules.polls)
+        elif (
+            who is not None
+            and rules.pollsPerIdentity
+            and (oldest is None or oldest.poll.identity != who)
+            and self._perIdentity.get(who, 0) >= rules.pollsPerIdentity
+        ):
+            what = "polls parked by one who polls"
+            limit, error = "identity", Full(what, rules.pollsPerIdentity)
+        else:
+            return
+        self.pollRefused(limit)
+        raise error
 
     def _unpark(self, parked: Parked) -> None:
         """
@@ -356,6 +414,11 @@ class Coordinator:
         parked.instance.parked.remove(parked)
         parked.instance.lastSeen = self.clock.seconds()
         self.parked -= 1
+        who = parked.poll.identity
+        if who is not None:
+            self._perIdentity[who] -= 1
+            if not self._perIdentity[who]:
+                del self._perIdentity[who]
         if parked.expiry is not None and parked.expiry.active():
             parked.expiry.cancel()
         parked.expiry = None
@@ -629,6 +692,7 @@ class Coordinator:
         if registration.scrapes or self._isKnown(registration):
             return
         if self._registrations.pop(registration.name, None) is not None:
+            self.names -= registration.lastSeen is not None
             registration.notice(self.clock.seconds(), self._absentAfter)
             registration.close()
         if not self._registrations and self._sweep is not None:
@@ -658,6 +722,7 @@ class Coordinator:
                     self._end(parked, Stopping())
             registration.close()
         self._registrations.clear()
+        self.names = 0
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None

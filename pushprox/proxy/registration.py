@@ -33,6 +33,8 @@ class Poll:
     @ivar instance: the id of the client's process, where it tells one.
     @ivar taken: the ids of the scrapes it has in hand, where it lists them.
     @ivar wait: the seconds after which it wants to hear that there is no work.
+    @ivar identity: who polls, as the access rules know them; nobody can be told
+        apart without such rules.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Poll:
     instance: bytes | None = None
     taken: frozenset[bytes] | None = None
     wait: float | None = None
+    identity: Hashable | None = None
 
 
 @attrs.define(eq=False)
