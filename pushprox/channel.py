@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
@@ -38,33 +37,6 @@ PIECE = 128 * 1024
 _NONE: Fields = []
 
 
-@attrs.frozen
-class Limits:
-    """
-    What a connection may take: times in seconds, sizes in bytes.
-
-    @ivar idle: without a request. Longer than clients of the reference (90 s)
-        and load balancers (60 s) keep theirs: who closes first must be the
-        other side, or a push may go into a line that is just being closed.
-    @ivar head: from the first byte of a head to its last.
-    @ivar body: between two pieces of a body.
-    @ivar linger: for how long what still comes is read after a refusal, so
-        that the refusal is not lost to a reset.
-    @ivar headSize: of a request's line and fields.
-    @ivar bodySize: of a body that its resource wants whole, such as a scrape's
-        own, which travels in the reply to a poll; L{None} for any.
-    @ivar pipelined: how many requests may wait behind the one being answered.
-    """
-
-    idle: float = 180.0
-    head: float = 20.0
-    body: float = 60.0
-    linger: float = 5.0
-    headSize: int = 64 * 1024
-    bodySize: int | None = 8 * 1024 * 1024
-    pipelined: int = 100
-
-
 class _Refused(Exception):
     """
     Stops the parser.
@@ -82,7 +54,9 @@ class Line(Protocol):
     @ivar _pieceSize: bytes of the piece that is being read.
     @ivar _headBegan: bytes of the piece in which a head began.
     @ivar _headSize: bytes that came since that piece.
-    @ivar _headDue: when a head has to be whole.
+    @ivar _headDue: when a head has to be whole, while one is awaited that has
+        begun, or is the first.
+    @cvar _asked: requests that came, where they are counted.
     @ivar _receiving: the request whose body comes.
     @ivar _received: bytes of that body that came from the parser.
     @ivar _unparsed: bytes of it that are still to come, past the parser.
@@ -101,6 +75,7 @@ class Line(Protocol):
     # What Site gives every channel of its own accord.
     callLater: Any
     timeOut: Any
+    _asked = 0
 
     def __init__(self) -> None:
         self.due: float | None = None
@@ -134,7 +109,8 @@ class Line(Protocol):
         """
         if ITCPTransport.providedBy(self.transport):
             watchForDeadPeer(self.transport)
-        self._allow(self.site.limits.idle)
+        self._allow(self.site.limits.head)
+        self._headDue = self.due or 0.0
         self.site.lineOpened(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -151,6 +127,20 @@ class Line(Protocol):
                 request.connectionLost(reason)
         self.site.lineClosed(self, reason)
 
+    @property
+    def isSpare(self) -> bool:
+        """
+        Whether it could end and nobody who is served would miss it: it is the other
+        side's turn, which has asked for nothing yet, or was answered, or is sending
+        what nobody waits for.
+        """
+        request = self._answering
+        return self.due is not None and (
+            request is None
+            or bool(request.finished)
+            or (request is self._receiving and not request.isClaimed)
+        )
+
     def _allow(self, seconds: float) -> None:
         self.due = self.site.clock.seconds() + seconds
 
@@ -163,17 +153,26 @@ class Line(Protocol):
         limits = self.site.limits
         if self._waiting:
             self.due = None  # it is our turn
-        elif self._inHead:
+        elif self._headDue:
             self.due = self._headDue
         elif self._receiving is not None:
-            if self._paused:
-                self.due = None
-            elif not self._receiving.finished:
-                self._allow(limits.body)
+            self._awaitBody(self._receiving)
         elif self._answering is not None:
             self.due = None
         else:
             self._allow(limits.idle)
+
+    def _awaitBody(self, request: Request) -> None:
+        limits = self.site.limits
+        if self._paused:
+            self.due = request.awaitedSince = None
+        elif request.isClaimed:
+            self._allow(limits.body)
+        elif not request.finished:
+            if request.awaitedSince is None:
+                request.awaitedSince = self.site.clock.seconds()
+            isKept = request.reader is None
+            self.due = request.awaitedSince + (limits.body if isKept else limits.head)
 
     def overdue(self) -> None:
         """
@@ -182,13 +181,15 @@ class Line(Protocol):
         self.due = None
         receiving = self._receiving
         if self._ending or (receiving is not None and receiving.finished):
-            self._ending = True
-            self.transport.abortConnection()
+            self.site.crowd.closed("stuck")
+            self.abort()
         elif self._closing:
             self._end()
         elif self._inHead or receiving is not None:
             self._refuse(408, b"Request Timeout")
         else:
+            if self._headDue:
+                self.site.crowd.closed("silent")
             self._end()
 
     def _end(self) -> None:
@@ -223,8 +224,8 @@ class Line(Protocol):
             if self._backlog > self.site.limits.headSize:
                 # To stop reading would be to miss the end of the connection,
                 # and a poll on it would be parked for ever.
-                self._ending = True
-                self.transport.abortConnection()
+                self.site.crowd.closed("overrun")
+                self.abort()
         self._isReading = True
         while data and not self._ending and self._farewell is None:
             if self._unparsed:
@@ -300,7 +301,8 @@ class Line(Protocol):
         self._headBegan = self._pieceSize
         self._url = b""
         self._fields = []
-        self._headDue = self.site.clock.seconds() + self.site.limits.head
+        if not self._headDue:
+            self._headDue = self.site.clock.seconds() + self.site.limits.head
 
     def on_url(self, piece: bytes) -> None:
         """
@@ -333,8 +335,12 @@ class Line(Protocol):
         except BadHead as error:
             self._stop(error.status, error.reason)
         self._inHead = False
+        self._headDue = 0.0
         self._headSize = 0
         method = parser.get_method()
+        most = self.site.limits.requests
+        if most:
+            self._asked += 1
         request = self.requestFactory(self)
         request.begin(
             method,
@@ -342,7 +348,10 @@ class Line(Protocol):
             b"HTTP/1.1" if version == "1.1" else b"HTTP/1.0",
             fields,
             head,
-            parser.should_keep_alive() and method != b"CONNECT" and not self._closing,
+            parser.should_keep_alive()
+            and method != b"CONNECT"
+            and not self._closing
+            and not (most and self._asked >= most),
         )
         self._url = b""
         self._fields = _NONE
@@ -404,6 +413,7 @@ class Line(Protocol):
         offender, self._receiving, self._parser = self._receiving, None, None
         self._unparsed = 0
         self._inHead = False
+        self._headDue = 0.0
         if self._ending:
             return  # the last word was said
         answering = self._answering

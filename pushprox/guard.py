@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 
 import attrs
@@ -26,6 +25,7 @@ from twisted.web.server import NOT_DONE_YET
 from pushprox.buckets import Bucket, Buckets
 from pushprox.headers import joinFields
 from pushprox.metrics import Ledger
+from pushprox.networks import networkOf
 from pushprox.passwords import Busy, Passwords, Work, readBasic
 from pushprox.request import Request, StreamingResource
 from pushprox.site import Crossroads
@@ -109,15 +109,7 @@ def peerOf(request: Request) -> str:
     host = getattr(request.client, "host", None)
     if host is None:
         return "a local socket"
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return str(host)
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ip_network((address, 64), strict=False))
+    return networkOf(host)
 
 
 class Guard(Crossroads):

@@ -91,6 +91,10 @@ class Request(server.Request):
         end of the connection.
     @ivar resource: who answers, once it is this request's turn.
     @ivar reader: who reads the body as it comes, if anybody does.
+    @ivar isClaimed: whether somebody is known to wait for what is read, so that
+        it may take as long as pieces come.
+    @ivar awaitedSince: since when the rest of the body is awaited, on the site's
+        clock.
     @ivar whenLost: called if the other side hangs up before its reply is whole;
         a L{notifyFinish} that costs nothing.
     """
@@ -103,7 +107,10 @@ class Request(server.Request):
     head: Head
     whole = False
     isFramed = True
+    isClaimed = False
+    awaitedSince: float | None = None
     _isHeld = False
+    _isKept = True
     resource: IResource | None = None
     reader: BodyReader | None = None
     whenLost: Callable[[], object] | None = None
@@ -241,8 +248,10 @@ class Request(server.Request):
         It is this request's turn: find its resource, and ask it when the body
         is there, or now if it reads that as it comes.
         """
-        if self.head.expectsContinue:
-            self.channel.askForBody()
+        if self.head.expectsContinue and not self.whole:
+            # Who is answered without being asked for the body may send it or not:
+            # what comes then can be anything (RFC 9110 section 10.1.1).
+            self._isKept, self.keepAlive = self.keepAlive, False
         try:
             resource = self.site.getResourceFor(self)
         except BaseException:
@@ -269,6 +278,13 @@ class Request(server.Request):
                 self._guard(self.render, resource)
             elif self.whole:
                 self._answer()
+            else:
+                self._askForBody()
+
+    def _askForBody(self) -> None:
+        if self.head.expectsContinue:
+            self.keepAlive = self._isKept
+            self.channel.askForBody()
 
     def hold(self) -> None:
         """
@@ -340,8 +356,12 @@ class Request(server.Request):
             # It came while this request waited for its turn.
             kept, self.content = self.content.getvalue(), None
             reader.bodyReceived(kept)
-        if self.whole and not self.finished:
+        if self.finished:
+            return
+        if self.whole:
             reader.bodyEnded()
+        else:
+            self._askForBody()
 
     def forget(self) -> None:
         """

@@ -16,7 +16,9 @@ from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource, Resource
 
 from pushprox import __version__
-from pushprox.channel import Limits, Line
+from pushprox.channel import Line
+from pushprox.crowd import Crowd
+from pushprox.limits import Limits
 from pushprox.request import STAR, Request
 
 _VERSION = __version__.encode("ascii")
@@ -46,6 +48,7 @@ class Site(server.Site):
     A site.
 
     @ivar lines: the connections that are open.
+    @ivar crowd: these and those of other sites, which are limited together.
     @ivar ended: called with each request that ended and the status of its
         reply, L{HUNG_UP<pushprox.request.HUNG_UP>} if there was none to read it.
     @ivar lineBroke: called with a L{Line} that ended in an error.
@@ -68,13 +71,15 @@ class Site(server.Site):
         limits: Limits = Limits(),  # noqa: B008 (a frozen value)
         ended: Callable[[Request, int], None] = lambda request, status: None,
         moreLines: Callable[[], bytes] = lambda: b"",
+        crowd: Crowd | None = None,
     ) -> None:
         super().__init__(
             resource, timeout=None, reactor=clock, parsePOSTFormSubmission=False
         )
         self.clock = clock
         self.limits = limits
-        self.lines: set[Line] = set()
+        self.crowd = crowd or Crowd(clock, limits)
+        self.lines = self.crowd.place()
         self.lineBroke = lineBroke
         self.ended = ended
         self.refused = refused
@@ -148,11 +153,22 @@ class Site(server.Site):
 
     # The lines.
 
+    def buildProtocol(self, addr: Any) -> Any:
+        """
+        Somebody connects.
+
+        @param addr: from where. To limit the lines of an address, it has to be
+            the one that the line will tell.
+        @return: one more line, or L{None} to have the connection closed.
+        """
+        return super().buildProtocol(addr) if self.crowd.admits(addr) else None
+
     def lineOpened(self, line: Line) -> None:
         """
         Look after one more.
         """
         self.lines.add(line)
+        self.crowd.joined(line)
         if self._sweep is None:
             self._sweep = self.clock.callLater(SWEEP, self._sweepLines)
 
@@ -170,6 +186,7 @@ class Site(server.Site):
         One less; tell whoever wants to know of an unclean end.
         """
         self.lines.discard(line)
+        self.crowd.left(line)
         if not self.lines and self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None

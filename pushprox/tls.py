@@ -27,6 +27,7 @@ from OpenSSL.SSL import Error as OpenSSLError
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import (
+    IAddress,
     IDelayedCall,
     IListeningPort,
     IOpenSSLServerConnectionCreator,
@@ -135,6 +136,13 @@ class SecureFactory(TLSMemoryBIOFactory):
         super().__init__(creator, False, wrapped, clock)
         self._trim = trim
         self._trimming: IDelayedCall | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """
+        @return: one more line, unless the factory that is wrapped wants none.
+        """
+        line = self.wrappedFactory.buildProtocol(addr)
+        return None if line is None else self.protocol(self, line)
 
     def handshakeEnded(self) -> None:
         """

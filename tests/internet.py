@@ -571,7 +571,11 @@ class Internet(Clock):
         near.protocol = dialling.factory.buildProtocol(there)
         far.protocol = port.factory.buildProtocol(here)
         assert near.protocol is not None
-        assert far.protocol is not None
+        if far.protocol is None:
+            # The kernel has accepted it; the program closes it at once.
+            near.protocol.makeConnection(near)
+            near.end(ConnectionDone())
+            return
         self.ends += [near, far]
         port.ends = [*(end for end in port.ends if end.connected), far]
         far.protocol.makeConnection(far)
@@ -591,13 +595,16 @@ class Internet(Clock):
 
     # What a test does to it.
 
-    def talk(self, host: str, port: int, data: bytes = b"") -> Talker:
+    def talk(self, host: str, port: int, data: bytes = b"", source: str = "") -> Talker:
         """
         Open a connection by hand and say something.
+
+        @param source: the address that it comes from, if that matters.
         """
         factory = ClientFactory.forProtocol(Talker)
         factory.noisy = False
-        dialling = self.connectTCP(host, port, factory)
+        address = (source, 0) if source else None
+        dialling = self.connectTCP(host, port, factory, bindAddress=address)
         self.settle()
         assert dialling.end is not None, "nobody listens there"
         talker = dialling.end.protocol

@@ -20,7 +20,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
-from pushprox.channel import Limits, Line
+from pushprox.channel import Line
+from pushprox.crowd import Crowd
+from pushprox.limits import Limits
+from pushprox.request import StreamingResource
 from pushprox.site import Site
 from tests.internet import Internet, Talker
 from tests.test_sockets import SocketTransport
@@ -139,6 +142,7 @@ class ChannelTestCase(SynchronousTestCase):
     A site in an internet of its own, that must leave nothing behind.
 
     @ivar refused: the status of each request that was refused.
+    @ivar closed: why connections were closed.
     """
 
     limits = Limits()
@@ -150,6 +154,7 @@ class ChannelTestCase(SynchronousTestCase):
         self.net = Internet()
         self.parking = Parking()
         self.refused: list[int] = []
+        self.closed: list[str] = []
         self.broken: list[Line] = []
         self.serve(self.limits)
 
@@ -164,6 +169,7 @@ class ChannelTestCase(SynchronousTestCase):
             self.broken.append,
             self.refused.append,
             limits,
+            crowd=Crowd(self.net, limits, self.closed.append),
         )
         self.net.listenTCP(80, self.site)
 
@@ -344,6 +350,24 @@ class PersistenceTests(ChannelTestCase):
         self.assertEqual(self.bodies(talker), [b"x"])
         self.assertEqual((len(resource.asked), self.refused), (1, []))
 
+    def test_requests(self) -> None:
+        """
+        A connection carries as many requests as it may, and the reply to the last
+        of them says so; what is pipelined behind that is not asked.
+        """
+        self.serve(Limits(requests=2))
+        for behind in (b"", get(b"/now3")):
+            self.parking.asked.clear()
+            talker = self.talk(get(b"/now1"))
+            (reply,) = self.heard(talker)
+            self.assertNotIn(b"connection", reply.headers)
+            self.say(talker, get(b"/now2") + behind)
+            (reply,) = self.heard(talker)
+            self.assertEqual(reply.headers[b"connection"], b"close")
+            self.assertIsNotNone(talker.lost)
+            self.assertEqual(len(self.parking.asked), 2)
+        self.assertEqual((self.refused, self.closed), ([], []))
+
     def test_loseConnection(self) -> None:
         """
         A resource may end the connection.
@@ -442,6 +466,29 @@ class BodyTests(ChannelTestCase):
         self.say(talker, b"abc")
         self.assertEqual(self.statuses(talker), [200, 100, 200])
 
+    def test_continueOfTheRefused(self) -> None:
+        """
+        Who is answered without the body is not asked for it. Whether it comes
+        nevertheless, nobody knows: the connection ends.
+        """
+
+        class Stern(StreamingResource):
+            isLeaf = True
+
+            def render(self, request: Any) -> int:
+                request.reply(401, b"No", b"Content-Length: 0\r\n")
+                return NOT_DONE_YET
+
+        self.serve(Limits(), Stern())
+        expecting = post(b"abc", more=b"Expect: 100-continue\r\n")
+        for sent in (expecting[:-3], expecting):
+            talker = self.talk(sent)
+            (reply,) = self.heard(talker)
+            self.assertEqual(
+                (reply.status, reply.headers[b"connection"]), (401, b"close")
+            )
+            self.assertIsNotNone(talker.lost)
+
     def test_noContinue(self) -> None:
         """
         Nothing is asked for where there is no body, where another expectation
@@ -533,7 +580,7 @@ class PipelineTests(ChannelTestCase):
         self.assertIsNone(talker.lost)
         self.say(talker, b"z" * 10000)
         self.assertIsNotNone(talker.lost)
-        self.assertEqual(self.site.lines, set())
+        self.assertEqual((self.site.lines, self.closed), (set(), ["overrun"]))
 
     def test_sendsAhead(self) -> None:
         """
@@ -733,14 +780,52 @@ class TimeTests(ChannelTestCase):
         A connection without a request is closed cleanly after a while, from
         its last reply on.
         """
-        self.ends(self.talk(), 180)
-        talker = self.talk()
+        talker = self.talk(get())
         self.net.pass_(100)
         self.say(talker, get())
         self.ends(talker, 180)
         assert talker.lost is not None
         self.assertTrue(talker.lost.check(ConnectionDone))
         self.assertEqual((self.broken, self.refused), ([], []))
+        self.assertEqual(self.closed, [])
+
+    def test_silent(self) -> None:
+        """
+        One that never had a request is closed as soon as a head would be late,
+        however many empty lines come.
+        """
+        talkers = [self.talk(), self.talk()]
+        for _ in range(9):
+            self.net.pass_(2)
+            self.say(talkers[1], b"\r\n")
+        for talker in talkers:
+            self.assertIsNone(talker.lost)
+        self.net.pass_(3)
+        for talker in talkers:
+            assert talker.lost is not None
+            self.assertTrue(talker.lost.check(ConnectionDone))
+            self.assertEqual(talker.received, b"")
+        self.assertEqual(self.closed, ["silent"] * 2)
+        self.assertEqual((self.broken, self.refused), ([], []))
+
+    def test_lateHead(self) -> None:
+        """
+        The time before its first byte counts for the first head; it does not for
+        the others.
+        """
+        talker = self.talk()
+        self.net.pass_(15)
+        self.say(talker, b"GET")
+        self.net.pass_(6)
+        self.assertRefused(talker, 408)
+        self.refused.clear()
+        talker = self.talk(get())
+        self.net.pass_(15)
+        self.say(talker, get()[:-1])
+        self.net.pass_(18)
+        self.say(talker, b"\n")
+        self.assertEqual(self.statuses(talker), [200, 200])
+        self.assertEqual(self.closed, [])
 
     def test_parked(self) -> None:
         """
@@ -790,16 +875,41 @@ class TimeTests(ChannelTestCase):
 
     def test_slowBody(self) -> None:
         """
-        Pieces of a body may not be too far apart.
+        A body that is wanted whole has to come in time, however many pieces
+        come.
         """
         talker = self.talk(post(b"x" * 10)[:-10])
         for _ in range(5):
-            self.net.pass_(50)
+            self.net.pass_(11)
             self.say(talker, b"x")
         self.assertIsNone(talker.lost)
-        self.net.pass_(61)
+        self.net.pass_(6)
         self.assertRefused(talker, 408)
         self.assertEqual(self.parking.asked, [])
+        self.refused.clear()
+        talker = self.talk(post(b"x" * 10)[:-10])
+        self.net.pass_(58)
+        self.say(talker, b"x" * 10)
+        self.assertEqual(self.statuses(talker), [200])
+
+    def test_endlessBody(self) -> None:
+        """
+        What still comes after a reply is not read for ever, however fast it comes.
+        """
+
+        class Lost(Parking):
+            isLeaf = False
+
+        self.serve(Limits(), Lost())
+        talker = self.talk(get(b"*", b"Transfer-Encoding: chunked\r\n"))
+        self.assertEqual(self.statuses(talker), [405])
+        for _ in range(4):
+            self.net.pass_(1)
+            self.say(talker, b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
+        self.assertIsNone(talker.lost)
+        self.net.pass_(2)
+        self.assertIsNotNone(talker.lost)
+        self.assertEqual(self.closed, ["stuck"])
 
     def test_oneTimer(self) -> None:
         """

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from pushprox.channel import Limits
+from pushprox.limits import Limits
 from pushprox.request import StreamingResource
 from pushprox.site import Site
 from tests.internet import Internet

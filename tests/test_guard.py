@@ -404,6 +404,24 @@ class DoubtTests(GuardTestCase):
         self.assertEqual(statusOf(heard(talker)), 200)
         self.rig.hangUp(talker)
 
+    def test_continue(self) -> None:
+        """
+        A body that waits to be asked for is asked for once it is known who sends it,
+        and never from who does not pass: their connection ends.
+        """
+        for request, field in ((pollBytes(), FOR_OWNER), (pushBytes(b"xx"), FOR_OWNER)):
+            expecting = with_(request, b"Expect", b"100-continue")
+            for value, answer in (
+                (RIGHT, b"HTTP/1.1 100 Continue\r\n\r\n"),
+                (WRONG, closing(ASKS_OWNER)),
+                (None, closing(ASKS_OWNER)),
+            ):
+                talker = self.rig.talk(with_(expecting, field, value)[:-2])
+                self.finish()
+                self.assertEqual(heard(talker), answer)
+                self.assertEqual(talker.lost is None, value == RIGHT)
+                self.rig.hangUp(talker)
+
     def test_lateBody(self) -> None:
         """
         A poll whose body comes only after the verdict is served when it is there.

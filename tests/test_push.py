@@ -521,6 +521,35 @@ class StreamingTests(SynchronousTestCase):
         self.assertTrue(heard(self.pushing).startswith(b"HTTP/1.1 408 "))
         self.assertBroken(framing, first)
 
+    def test_nobodys(self) -> None:
+        """
+        A push that does not tell in time whose it is is ended, however many bytes
+        of its head come.
+        """
+        push = pushBytes(OK % self.begin())
+        at = push.index(b"\r\n\r\n") + 10
+        pushing = self.rig.talk(push[:at])
+        for _ in range(3):
+            self.rig.net.pass_(6)
+            at += 1
+            self.rig.say(pushing, push[at - 1 : at])
+        self.assertIsNone(pushing.lost)
+        self.rig.net.pass_(3)
+        self.assertTrue(heard(pushing).startswith(b"HTTP/1.1 408 "))
+        self.assertIsNotNone(pushing.lost)
+        self.assertEqual(
+            self.rig.metric("pushprox_http_refused_requests_total", code="408"), 1
+        )
+        # The scrape waits for another, which has as long as the scrape has.
+        head, rest, _, (framing, begins, ends) = self.FRAMINGS[0]
+        push = pushBytes(head % self.scrapeId + rest)
+        pushing = self.rig.talk(push[: -len(rest)])
+        self.rig.net.pass_(40)
+        self.rig.say(pushing, rest)
+        self.assertEqual(heard(pushing), PUSHED)
+        received = heard(self.scraping)
+        self.assertTrue(received.endswith(framing + b"\r\n\r\n" + begins + ends))
+
     def test_slowClientOfSlowScraper(self) -> None:
         """
         Once the scraper has caught up, the client has no more time than others.

@@ -22,7 +22,8 @@ from twisted.web.util import Redirect, redirectTo
 from zope.interface import Interface
 
 from pushprox import channel
-from pushprox.channel import PIECE, Limits
+from pushprox.channel import PIECE
+from pushprox.limits import Limits
 from pushprox.request import StreamingResource
 from tests.test_channel import ChannelTestCase, Reply, get, post, replies
 
@@ -610,6 +611,44 @@ class StreamingTests(ChannelTestCase):
             self.assertEqual(self.bodies(talker), [b"ok"] * 3)
             pieces = [piece or b"|" for piece in self.reading.read]
             self.assertEqual(b"".join(pieces), b"one|two|three|")
+
+    def test_slow(self) -> None:
+        """
+        While nobody is known to wait for it, a body has as long as a head.
+        """
+        talker = self.talk(post(b"abcd", b"/")[:-4])
+        for _ in range(3):
+            self.net.pass_(6)
+            self.say(talker, b"x")
+        self.assertIsNone(talker.lost)
+        self.net.pass_(3)
+        self.assertRefused(talker, 408)
+
+    def test_claimed(self) -> None:
+        """
+        Once somebody is, it may take as long as pieces come, but these may not be
+        too far apart.
+        """
+        talker = self.talk(post(b"abcde", b"/")[:-5])
+        self.reading.requests[0].isClaimed = True
+        for _ in range(4):
+            self.say(talker, b"x")
+            self.net.pass_(58)
+        self.assertIsNone(talker.lost)
+        self.net.pass_(3)
+        self.assertRefused(talker, 408)
+
+    def test_continue(self) -> None:
+        """
+        A body that is read as it comes is asked for when somebody begins to read.
+        """
+        expecting = post(b"abc", b"/", b"Expect: 100-continue\r\n")
+        talker = self.talk(expecting[:-3])
+        self.assertEqual(talker.received, b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.say(talker, b"abc")
+        continued, reply = self.heard(talker)
+        self.assertEqual((continued.status, reply.status), (100, 200))
+        self.assertNotIn(b"connection", reply.headers)
 
     def test_chunks(self) -> None:
         """

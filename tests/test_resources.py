@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox import __version__
 from pushprox.proxy.coordinator import Rules
-from tests.rigs import SIGNED, ProxyRig, heard, idIn, pushBytes, rejected
+from tests.rigs import SIGNED, ProxyRig, closing, heard, idIn, pushBytes, rejected
 
 
 def page(path: bytes, method: bytes = b"GET") -> bytes:
@@ -73,6 +73,18 @@ class RootTests(SynchronousTestCase):
                     self.rig.ask(page(path, method)),
                     refusal(b"404 Not Found", b"404 page not found\n"),
                 )
+
+    def test_bodyNowhere(self) -> None:
+        """
+        What is not there has no use for a body: it is neither asked for nor kept.
+        """
+        for more in (b"", b"Expect: 100-continue\r\n"):
+            talker = self.rig.talk(
+                b"POST /nope HTTP/1.1\r\nHost: p\r\nContent-Length: 9\r\n%b\r\n" % more
+            )
+            answer = refusal(b"404 Not Found", b"404 page not found\n")
+            self.assertEqual(heard(talker), closing(answer) if more else answer)
+            self.rig.hangUp(talker)
 
     def test_query(self) -> None:
         """

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from pushprox.channel import Limits
+from pushprox.limits import Limits
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import makeProxy

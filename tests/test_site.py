@@ -120,9 +120,9 @@ class SiteTests(ChannelTestCase):
         """
         Lines are looked after for as long as there is one.
         """
-        self.talk()
+        self.talk(get())
         self.net.pass_(100)
-        late = self.talk()
+        late = self.talk(get())
         self.net.pass_(100)
         self.assertEqual(len(self.site.lines), 1)
         self.net.pass_(100)

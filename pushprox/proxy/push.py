@@ -161,6 +161,7 @@ class _Push:
         Hand on what there is; the rest follows.
         """
         assert self._id is not None
+        self._request.isClaimed = True  # the scrape's deadline holds for it now
         self._delivery = Delivery(head, self._decoder.length, content, self)
         self._coordinator.push(self._id, self._delivery)
 

@@ -104,9 +104,10 @@ class Text(StreamingResource):
         return line.encode("utf-8") + b"\n"
 
 
-class Refusal(Resource):
+class Refusal(StreamingResource):
     """
-    A resource that refuses whatever is asked of it, by any method.
+    A resource that refuses whatever is asked of it, by any method, and does not
+    wait for a body.
     """
 
     isLeaf = True
