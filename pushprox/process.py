@@ -11,6 +11,9 @@ import gc
 import resource
 from collections.abc import Callable
 
+#: Open files that are no connections: ports, logs, what is read from disk.
+OTHER_FILES = 100
+
 #: Bytes of freed memory that glibc is to keep.
 KEPT = 8 * 1024 * 1024
 
@@ -34,6 +37,17 @@ def raiseFileLimit(
     except (OSError, ValueError):
         return soft
     return hard
+
+
+def roomBelow(files: int, connections: int) -> int:
+    """
+    @param files: how many may be open.
+    @param connections: how many connections are wanted.
+    @return: how many there may be, so that files are left for all else.
+    """
+    if files == resource.RLIM_INFINITY:
+        return connections
+    return min(connections, max(1, files - OTHER_FILES))
 
 
 def settleMemory(

@@ -18,6 +18,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox import __version__
+from pushprox.limits import Limits
 from pushprox.passwords import Work
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.scrape import Timeouts
@@ -65,6 +66,7 @@ class ProxyRig:
         tellsScrapes: bool = False,
         web: Path | None = None,
         work: Work = execute,
+        limits: Limits = Limits(),  # noqa: B008 (a frozen value)
     ) -> None:
         """
         @param rules: the proxy's; without a warm-up if not given.
@@ -83,6 +85,7 @@ class ProxyRig:
             rules or Rules(warmup=0.0),
             timeouts or Timeouts(),
             nameLimit,
+            limits,
             tellsScrapes=tellsScrapes,
             webFile=file,
             work=work,

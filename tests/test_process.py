@@ -8,7 +8,13 @@ import resource
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pushprox.process import GARBAGE_AFTER, raiseFileLimit, settleMemory
+from pushprox.process import (
+    GARBAGE_AFTER,
+    OTHER_FILES,
+    raiseFileLimit,
+    roomBelow,
+    settleMemory,
+)
 
 
 class FileLimitTests(SynchronousTestCase):
@@ -36,6 +42,19 @@ class FileLimitTests(SynchronousTestCase):
             raise ValueError("not allowed to raise maximum limit")
 
         self.assertEqual(raiseFileLimit(lambda what: (1024, 20000), refuse), 1024)
+
+    def test_room(self) -> None:
+        """
+        There are as many connections as are wanted, or as leave files for all else.
+        """
+        for files, room in (
+            (20000, 1000),
+            (1000 + OTHER_FILES, 1000),
+            (500, 500 - OTHER_FILES),
+            (10, 1),
+            (resource.RLIM_INFINITY, 1000),
+        ):
+            self.assertEqual(roomBelow(files, 1000), room)
 
 
 class MemoryTests(SynchronousTestCase):

@@ -8,7 +8,8 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from pushprox.proxy.coordinator import OUTCOMES, Rules
+from pushprox.crowd import CLOSED
+from pushprox.proxy.coordinator import OUTCOMES, POLL_LIMITS, Rules
 from tests.rigs import ProxyRig, heard, idIn
 
 
@@ -32,6 +33,8 @@ class MeasuresTests(SynchronousTestCase):
             ("pushprox_proxy_clients", "gauge"),
             ("pushprox_build_info", "gauge"),
             ("pushprox_proxy_carried_bytes_total", "counter"),
+            ("pushprox_proxy_closed_connections_total", "counter"),
+            ("pushprox_proxy_refused_polls_total", "counter"),
             ("pushprox_proxy_connected_clients", "gauge"),
             ("pushprox_proxy_connections", "gauge"),
             ("pushprox_proxy_contested_names", "gauge"),
@@ -61,10 +64,13 @@ class MeasuresTests(SynchronousTestCase):
             self.assertEqual(
                 rig.metric("pushprox_http_requests_total", code="200", path=path), 0.0
             )
-        for outcome in OUTCOMES:
-            self.assertEqual(
-                rig.metric("pushprox_proxy_scrapes_total", outcome=outcome), 0.0
-            )
+        for name, label, words in (
+            ("pushprox_proxy_scrapes_total", "outcome", OUTCOMES),
+            ("pushprox_proxy_closed_connections_total", "why", CLOSED),
+            ("pushprox_proxy_refused_polls_total", "limit", POLL_LIMITS),
+        ):
+            for word in words:
+                self.assertEqual(rig.metric(name, **{label: word}), 0.0)
 
     def test_readable(self) -> None:
         """
@@ -119,6 +125,19 @@ class MeasuresTests(SynchronousTestCase):
         rig.net.cut(rig.net.linesTo(rig.port))
         rig.net.pass_(320)
         self.assertEqual(set(holdings().values()), {0.0})
+
+    def test_refusedPolls(self) -> None:
+        """
+        Polls that would pass a limit are counted by the limit, and told of it.
+        """
+        rig = ProxyRig(self, Rules(warmup=0.0, names=1))
+        rig.poll(b"t1")
+        self.assertIn(
+            b" 503 The proxy is full: 1 names known\r", heard(rig.poll(b"t2"))
+        )
+        self.assertEqual(
+            rig.metric("pushprox_proxy_refused_polls_total", limit="names"), 1.0
+        )
 
     def test_scrapes(self) -> None:
         """

@@ -25,6 +25,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 import pushprox
+from pushprox.limits import Limits
 from pushprox.passwords import Threads
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.scrape import Timeouts
@@ -62,7 +63,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(options.rules, Rules())
         self.assertEqual(options.rules.registrationTimeout, 300.0)
         self.assertEqual(options["limit.name-length"], 253)
-        self.assertEqual(options["limit.head-size"], 65536)
+        self.assertEqual(options.limits, Limits())
         self.assertEqual(options["log.level"], "info")
         self.assertEqual(options["log.format"], "logfmt")
 
@@ -100,10 +101,31 @@ class OptionsTests(SynchronousTestCase):
             "--limit.queued=5",
             "--limit.name-length=6",
             "--names.shared",
+            "--limit.polls-per-identity=7",
+            "--limit.names=8",
+            "--limit.connections=9",
+            "--limit.connections-per-address=10",
+            "--limit.requests-per-connection=11",
+            "--limit.head-size=1024",
+            "--limit.head-time=12s",
+            "--limit.body-size=1025",
+            "--limit.body-time=13s",
         )
         self.assertEqual(options.timeouts.offset, 1.0)
-        self.assertEqual(options.rules, Rules(300.0, 0.0, 3.0, 2, 3, 4, 5, True))
+        self.assertEqual(options.rules, Rules(300.0, 0.0, 3.0, 2, 3, 4, 5, True, 7, 8))
         self.assertEqual(options["limit.name-length"], 6)
+        self.assertEqual(
+            options.limits,
+            Limits(
+                head=12.0,
+                body=13.0,
+                headSize=1024,
+                bodySize=1025,
+                requests=11,
+                connections=9,
+                connectionsPerAddress=10,
+            ),
+        )
 
     def test_listen(self) -> None:
         """
@@ -149,6 +171,14 @@ class OptionsTests(SynchronousTestCase):
             ("limit.queued", "-1"),
             ("limit.name-length", "x"),
             ("limit.head-size", "1023"),
+            ("limit.head-time", "0"),
+            ("limit.body-size", "1 MB"),
+            ("limit.body-time", "999ms"),
+            ("limit.connections", "0"),
+            ("limit.connections-per-address", "-1"),
+            ("limit.names", "x"),
+            ("limit.polls-per-identity", "x"),
+            ("limit.requests-per-connection", "x"),
             ("log.level", "loud"),
             ("log.format", "xml"),
         ):
@@ -185,6 +215,14 @@ class OptionsTests(SynchronousTestCase):
             ("limit.queued", "20000"),
             ("limit.name-length", "253"),
             ("limit.head-size", "65536"),
+            ("limit.head-time", "20s"),
+            ("limit.body-size", "8388608"),
+            ("limit.body-time", "60s"),
+            ("limit.connections", "30000"),
+            ("limit.connections-per-address", "0"),
+            ("limit.names", "20000"),
+            ("limit.polls-per-identity", "0"),
+            ("limit.requests-per-connection", "0"),
             ("log.level", "info"),
             ("log.format", "logfmt"),
         ):
@@ -252,6 +290,22 @@ class MakeServiceTests(SynchronousTestCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 64), hard))
         makeService(parsed(), Internet())
         self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), (hard, hard))
+
+    def test_connections(self) -> None:
+        """
+        It takes as many connections as it may.
+        """
+        net = Internet()
+        flags = ("--listen=tcp:80:interface=10.0.0.1", "--limit.connections=1")
+        service = makeService(parsed(*flags), net)
+        service.startService()
+        poll = b"POST /poll HTTP/1.1\r\nHost: p\r\nContent-Length: 2\r\n\r\nt1"
+        first, second = net.talk("10.0.0.1", 80, poll), net.talk("10.0.0.1", 80)
+        self.assertIsNone(first.lost)
+        self.assertIsNotNone(second.lost)
+        net.cut(net.linesTo(80))
+        service.stopService()
+        net.settle()
 
     def test_badEndpoint(self) -> None:
         """

@@ -22,6 +22,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from pushprox.limits import Limits
 from pushprox.metrics import LateRegistry, Ledger, MetricsResource
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from pushprox.request import Request
     from pushprox.site import Site
     from pushprox.webfile import WebFile
+
+
+# Few read metrics, and the client needs its open files for its work.
+_LIMITS = Limits(connections=100)
 
 
 class _LateSite(Factory):
@@ -66,9 +71,9 @@ class _LateSite(Factory):
         root = Resource()
         root.putChild(b"metrics", MetricsResource(self._registry.make()))
         if self.guard is None:
-            return Site(root, self.clock)
+            return Site(root, self.clock, limits=_LIMITS)
         guard = self.guard(partial(getChildForRequest, root))
-        return Site(guard, self.clock, moreLines=guard.headLines)
+        return Site(guard, self.clock, limits=_LIMITS, moreLines=guard.headLines)
 
 
 class OwnMetrics(Service):

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
+from pushprox.crowd import CLOSED
 from pushprox.metrics import Ledger
-from pushprox.proxy.coordinator import OUTCOMES, Coordinator
+from pushprox.proxy.coordinator import OUTCOMES, POLL_LIMITS, Coordinator
 from pushprox.proxy.resources import isScrape
 from pushprox.request import Request
 from pushprox.site import Site
@@ -52,6 +53,20 @@ class Measures:
             "Requests refused as bad, too big or too slow before they were read.",
             "code",
         )
+        self._closed = ledger.tally(
+            "pushprox_proxy_closed_connections",
+            "Connections that were too many or took too long, by why.",
+            "why",
+        )
+        for word in CLOSED:
+            self._closed.add(word, by=0)
+        self._refusedPolls = ledger.tally(
+            "pushprox_proxy_refused_polls",
+            "Polls that would have passed a limit, by which.",
+            "limit",
+        )
+        for word in POLL_LIMITS:
+            self._refusedPolls.add(word, by=0)
         # Not a slip of ours: dashboards rely on the name.
         self._proxied = ledger.tally(
             "pushproxy_proxied_requests", "Number of http proxy requests.", "code"
@@ -62,6 +77,18 @@ class Measures:
         A request was refused before anybody was asked.
         """
         self._refused.add(str(status))
+
+    def lineClosed(self, why: str) -> None:
+        """
+        A connection was closed, or not let in, for one of L{CLOSED}.
+        """
+        self._closed.add(why)
+
+    def pollRefused(self, limit: str) -> None:
+        """
+        A poll would have passed one of L{POLL_LIMITS}.
+        """
+        self._refusedPolls.add(limit)
 
     def scrapeEnded(self, outcome: str, seconds: float) -> None:
         """

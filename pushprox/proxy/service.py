@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 from os import urandom
 from typing import TYPE_CHECKING, Any
 
+import attrs
 from prometheus_client import CollectorRegistry
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import execute
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 
-from pushprox.channel import Limits
+from pushprox.crowd import Crowd
 from pushprox.durations import duration
+from pushprox.limits import Limits
 from pushprox.metrics import Ledger, ReactorLag
 from pushprox.options import Options as BaseOptions
 from pushprox.options import (
@@ -24,7 +26,7 @@ from pushprox.options import (
     logParameters,
     webParameters,
 )
-from pushprox.process import raiseFileLimit
+from pushprox.process import raiseFileLimit, roomBelow
 from pushprox.proxy.coordinator import Coordinator, Rules
 from pushprox.proxy.measures import Measures
 from pushprox.proxy.resources import isScrape, makeRoot
@@ -121,11 +123,67 @@ class Options(BaseOptions):
             lambda text: count(text, 1),
         ],
         [
+            "limit.names",
+            None,
+            "20000",
+            "Names that have polled and are not forgotten, in all.",
+            count,
+        ],
+        [
+            "limit.polls-per-identity",
+            None,
+            "0",
+            "Parked polls of one user, token or certificate. 0 is any number.",
+            count,
+        ],
+        [
+            "limit.connections",
+            None,
+            "30000",
+            "Connections in all; less, where the limit of open files is less.",
+            lambda text: count(text, 1),
+        ],
+        [
+            "limit.connections-per-address",
+            None,
+            "0",
+            "Connections of one address (IPv6: network of 64 bits). 0 is any number.",
+            count,
+        ],
+        [
+            "limit.requests-per-connection",
+            None,
+            "0",
+            "Requests after which a connection is closed. 0 is any number.",
+            count,
+        ],
+        [
             "limit.head-size",
             None,
             "65536",
             "Bytes in the head of a request.",
             lambda text: count(text, 1024),
+        ],
+        [
+            "limit.head-time",
+            None,
+            "20s",
+            "How long a head may take, and a connection until its first is whole.",
+            lambda text: duration(text, 1.0),
+        ],
+        [
+            "limit.body-size",
+            None,
+            "8388608",
+            "Bytes in the body of a request that is no push.",
+            lambda text: count(text, 1024),
+        ],
+        [
+            "limit.body-time",
+            None,
+            "60s",
+            "How long such a body may take, and a push between two pieces.",
+            lambda text: duration(text, 1.0),
         ],
         *webParameters,
         *logParameters,
@@ -174,6 +232,23 @@ class Options(BaseOptions):
             queuedPerName=self["limit.queued-per-name"],
             queued=self["limit.queued"],
             shared=bool(self["names.shared"]),
+            pollsPerIdentity=self["limit.polls-per-identity"],
+            names=self["limit.names"],
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """
+        What connections may take.
+        """
+        return Limits(
+            head=self["limit.head-time"],
+            body=self["limit.body-time"],
+            headSize=self["limit.head-size"],
+            bodySize=self["limit.body-size"],
+            requests=self["limit.requests-per-connection"],
+            connections=self["limit.connections"],
+            connectionsPerAddress=self["limit.connections-per-address"],
         )
 
     @property
@@ -229,7 +304,9 @@ def makeProxy(
     ledger = Ledger(registry, "proxy")
     measures = Measures(clock, ledger)
     makeId = scrapeIds().__next__
-    coordinator = Coordinator(clock, rules, makeId, measures.scrapeEnded)
+    coordinator = Coordinator(
+        clock, rules, makeId, measures.scrapeEnded, measures.pollRefused
+    )
     root = makeRoot(
         coordinator,
         timeouts,
@@ -255,6 +332,7 @@ def makeProxy(
         limits,
         measures.requestEnded,
         moreLines,
+        Crowd(clock, limits, measures.lineClosed),
     )
     measures.watch(coordinator, site)
     return [Serving(endpoints, site, coordinator), ReactorLag(clock, ledger)]
@@ -289,7 +367,8 @@ def makeService(options: Options, reactor: Any = None) -> IService:
             raise SystemExit(
                 f"{options.programName}: --listen: cannot use {description!r}: {error}"
             ) from error
-    raiseFileLimit()
+    limits = options.limits
+    connections = roomBelow(raiseFileLimit(), limits.connections)
     for service in makeProxy(
         reactor,
         CollectorRegistry(),
@@ -297,7 +376,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         options.rules,
         options.timeouts,
         options["limit.name-length"],
-        Limits(headSize=options["limit.head-size"]),
+        attrs.evolve(limits, connections=connections),
         options["log.level"] == "debug",
         webFile,
         work,
