@@ -136,9 +136,7 @@ class Line(Protocol):
         """
         request = self._answering
         return self.due is not None and (
-            request is None
-            or bool(request.finished)
-            or (request is self._receiving and not request.isClaimed)
+            request is None or (request is self._receiving and not request.isClaimed)
         )
 
     def _allow(self, seconds: float) -> None:

@@ -465,6 +465,10 @@ class BodyTests(ChannelTestCase):
         )
         self.say(talker, b"abc")
         self.assertEqual(self.statuses(talker), [200, 100, 200])
+        self.say(talker, get(b"/later") + expecting)
+        self.answer()
+        self.assertEqual(self.statuses(talker), [200, 200])
+        self.assertIsNone(talker.lost)
 
     def test_continueOfTheRefused(self) -> None:
         """
@@ -625,6 +629,7 @@ class PipelineTests(ChannelTestCase):
             talker = self.talk(get(good) + b"nonsense\r\n\r\n" + get())
             self.say(talker, get())
             if good == b"/later":
+                self.net.pass_(1000)
                 self.assertEqual((talker.received, self.refused), (b"", []))
                 self.answer()
             self.assertRefused(talker, 400, 200)

@@ -624,6 +624,20 @@ class StreamingTests(ChannelTestCase):
         self.net.pass_(3)
         self.assertRefused(talker, 408)
 
+    def test_slowWhilePaused(self) -> None:
+        """
+        The time in which nothing is read does not count.
+        """
+        talker = self.talk(post(b"abcd", b"/")[:-2])
+        (request,) = self.reading.requests
+        request.pauseProducing()
+        self.net.pass_(100)
+        request.resumeProducing()
+        self.net.pass_(19)
+        self.assertIsNone(talker.lost)
+        self.net.pass_(3)
+        self.assertRefused(talker, 408)
+
     def test_claimed(self) -> None:
         """
         Once somebody is, it may take as long as pieces come, but these may not be
