@@ -336,9 +336,6 @@ class Line(Protocol):
         self._headDue = 0.0
         self._headSize = 0
         method = parser.get_method()
-        most = self.site.limits.requests
-        if most:
-            self._asked += 1
         request = self.requestFactory(self)
         request.begin(
             method,
@@ -346,11 +343,12 @@ class Line(Protocol):
             b"HTTP/1.1" if version == "1.1" else b"HTTP/1.0",
             fields,
             head,
-            parser.should_keep_alive()
-            and method != b"CONNECT"
-            and not self._closing
-            and not (most and self._asked >= most),
+            parser.should_keep_alive() and method != b"CONNECT" and not self._closing,
         )
+        if self.site.limits.requests:
+            self._asked += 1
+            if self._asked >= self.site.limits.requests:
+                request.keepAlive = False
         self._url = b""
         self._fields = _NONE
         self._receiving = request

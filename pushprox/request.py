@@ -278,13 +278,12 @@ class Request(server.Request):
                 self._guard(self.render, resource)
             elif self.whole:
                 self._answer()
-            else:
+            elif self.head.expectsContinue:
                 self._askForBody()
 
     def _askForBody(self) -> None:
-        if self.head.expectsContinue:
-            self.keepAlive = self._isKept
-            self.channel.askForBody()
+        self.keepAlive = self._isKept
+        self.channel.askForBody()
 
     def hold(self) -> None:
         """
@@ -360,7 +359,7 @@ class Request(server.Request):
             return
         if self.whole:
             reader.bodyEnded()
-        else:
+        elif self.head.expectsContinue:
             self._askForBody()
 
     def forget(self) -> None:
