@@ -164,9 +164,11 @@ class Line(Protocol):
         limits = self.site.limits
         if self._paused:
             self.due = request.awaitedSince = None
+        elif request.finished:
+            pass  # it may linger, and no longer
         elif request.isClaimed:
             self._allow(limits.body)
-        elif not request.finished:
+        else:
             if request.awaitedSince is None:
                 request.awaitedSince = self.site.clock.seconds()
             isKept = request.reader is None

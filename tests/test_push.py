@@ -550,6 +550,24 @@ class StreamingTests(SynchronousTestCase):
         received = heard(self.scraping)
         self.assertTrue(received.endswith(framing + b"\r\n\r\n" + begins + ends))
 
+    def test_endlessOfNobody(self) -> None:
+        """
+        What goes on after its scraper hung up is not read for ever.
+        """
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nId: %b\r\n\r\n"
+        self.send(head, b"x" * 1000)
+        self.rig.say(self.pushing, b"x")
+        self.rig.hangUp(self.scraping)
+        self.assertEqual(
+            heard(self.pushing), pushRefusal(b"404 Not Found", NOBODY_WAITS)
+        )
+        for _ in range(4):
+            self.rig.net.pass_(1)
+            self.rig.say(self.pushing, b"x")
+        self.assertIsNone(self.pushing.lost)
+        self.rig.net.pass_(2)
+        self.assertIsNotNone(self.pushing.lost)
+
     def test_slowClientOfSlowScraper(self) -> None:
         """
         Once the scraper has caught up, the client has no more time than others.
