@@ -11,7 +11,7 @@ else they are in C{Authorization} and a 401 asks for them (RFC 9110 section 11).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import ceil
 
 import attrs
@@ -23,13 +23,14 @@ from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET
 
 from pushprox.buckets import Bucket, Buckets
+from pushprox.credentials import Credential, digestOf, readBearer
 from pushprox.headers import joinFields
 from pushprox.metrics import Ledger
 from pushprox.networks import networkOf
 from pushprox.passwords import Busy, Passwords, Work, readBasic
 from pushprox.request import Request, StreamingResource
 from pushprox.site import Crossroads
-from pushprox.webconfig import RateLimit
+from pushprox.webconfig import RateLimit, WebConfig
 from pushprox.webfile import WebFile
 
 #: Passwords of one address that may be wrong at once, and how long it then takes
@@ -99,6 +100,8 @@ BUSY = Denial(
     "too many passwords to compare", 503, b"Service Unavailable", b"Retry-After: 1\r\n"
 )
 TOO_FAST = "rate limit"
+FORBIDDEN = "not allowed"
+FOREIGN = "not whom the scrape was given to"
 
 
 def peerOf(request: Request) -> str:
@@ -112,16 +115,32 @@ def peerOf(request: Request) -> str:
     return networkOf(host)
 
 
-class Guard(Crossroads):
+Find = Callable[[Request], IResource]
+
+
+class _Front(Crossroads):
     """
-    Stands before a root.
+    A root, with the guard before it.
+    """
+
+    def __init__(self, guard: Guard, find: Find) -> None:
+        super().__init__()
+        self._guard = guard
+        self._find = find
+
+    def choose(self, request: Request) -> IResource:
+        return self._guard.choose(request, self._find)
+
+
+class Guard:
+    """
+    Stands before roots.
     """
 
     _log = Logger()
 
     def __init__(
         self,
-        find: Callable[[Request], IResource],
         file: WebFile,
         clock: IReactorTime,
         ledger: Ledger,
@@ -129,12 +148,9 @@ class Guard(Crossroads):
         isForOthers: Callable[[Request], bool] = lambda request: False,
     ) -> None:
         """
-        @param find: finds who answers a request that may pass.
         @param work: compares passwords, which takes long.
         @param isForOthers: whether a request is for somebody else, by way of us.
         """
-        super().__init__()
-        self._find = find
         self._file = file
         self._clock = clock
         self._isForOthers = isForOthers
@@ -150,7 +166,8 @@ class Guard(Crossroads):
         )
         for why in (MISSING[True], WRONG[True], FAILING, BUSY):
             self._denied.add(why.why, by=0)
-        self._denied.add(TOO_FAST, by=0)
+        for word in (TOO_FAST, FORBIDDEN, FOREIGN):
+            self._denied.add(word, by=0)
         ledger.gauge(
             "pushprox_web_config_last_reload_successful",
             "Whether what stands in the web config file is what is in force.",
@@ -165,7 +182,14 @@ class Guard(Crossroads):
         headers = self._file.config.headers
         return joinFields((n.encode("ascii"), v.encode("ascii")) for n, v in headers)
 
-    def choose(self, request: Request) -> IResource:
+    def before(self, find: Find) -> Crossroads:
+        """
+        @param find: finds who answers a request that may pass.
+        @return: what stands before that.
+        """
+        return _Front(self, find)
+
+    def choose(self, request: Request, find: Find) -> IResource:
         """
         @return: who answers: the one it is for, one that says no, or one that
             waits for what comes of a password.
@@ -176,7 +200,7 @@ class Guard(Crossroads):
             line = b"Retry-After: %d\r\n" % ceil(wait)
             denial = Denial(TOO_FAST, 429, b"Too Many Requests", line)
             return self._deny(request, denial)
-        return self._admit(request, config.users)
+        return self._admit(request, config, find)
 
     def _tooFast(self, limit: RateLimit | None) -> float:
         """
@@ -190,25 +214,70 @@ class Guard(Crossroads):
         assert limit is not None
         return limit.interval
 
-    def _admit(self, request: Request, users: Mapping[bytes, bytes]) -> IResource:
+    def _admit(self, request: Request, config: WebConfig, find: Find) -> IResource:
         """
         As L{choose}, for who was not too fast.
         """
         isForOthers = self._isForOthers(request)
-        if not users or (request.path in OPEN and not isForOthers):
-            return self._find(request)
+        if not config.knowsAnybody or (request.path in OPEN and not isForOthers):
+            return find(request)
         field = b"proxy-authorization" if isForOthers else b"authorization"
         header = request.head.named.get(field)
         if header is None:
+            if config.roles is not None:
+                # What nobody in particular may is said there.
+                return find(request)
             return self._deny(request, MISSING[isForOthers])
-        isRight = self._passwords.verdict(users, header)
-        if isRight:
-            return self._find(request)
+        isRight, credential = self._verdict(config, header)
         if isRight is None:
-            return _Doubt(self, header)
-        return self._deny(request, WRONG[isForOthers], header)
+            return _Doubt(self, header, find)
+        if credential is None:
+            return self._deny(request, WRONG[isForOthers], header)
+        request.credential = credential
+        return find(request)
 
-    def compare(self, request: Request, header: bytes) -> None:
+    def _verdict(
+        self, config: WebConfig, header: bytes
+    ) -> tuple[bool | None, Credential | None]:
+        """
+        @return: whether the credentials in a header are right, L{None} if that
+            is still to be found out, and whose they are if they are.
+        """
+        token = readBearer(header)
+        if token is not None:
+            digest = digestOf(token)
+            name = config.tokens.get(digest)
+            if name is None:
+                return False, None
+            return True, Credential("token", name, digest)
+        if not config.users:
+            return False, None
+        isRight = self._passwords.verdict(config.users, header)
+        if not isRight:
+            return isRight, None
+        said = readBasic(header)
+        assert said is not None
+        user = said[0]
+        return True, Credential("user", user.decode("utf-8"), config.users[user])
+
+    def forbid(
+        self, request: Request, why: str, reason: str, isNobody: bool
+    ) -> IResource:
+        """
+        For who passed, but may not have what he asks for.
+
+        @param why: for the log.
+        @param reason: for who asks.
+        @param isNobody: whether nothing is known of him, so that he may be asked.
+        @return: who tells him.
+        """
+        if isNobody and self._file.config.knowsAnybody:
+            return self._deny(request, MISSING[self._isForOthers(request)])
+        denial = Denial(FORBIDDEN, 403, reason.encode("ascii"))
+        self.note(request, FORBIDDEN, why)
+        return denial
+
+    def compare(self, request: Request, header: bytes, find: Find) -> None:
         """
         Find out about a password of which nothing is known yet, and then turn to
         whoever is to answer.
@@ -228,10 +297,10 @@ class Guard(Crossroads):
 
         def known(_: None) -> None:
             request.whenLost = None
-            users = self._file.config.users
-            if isNew and passwords.verdict(users, header):
+            config = self._file.config
+            if isNew and passwords.verdict(config.users, header):
                 attempts.giveBack()
-            request.turnTo(self._admit(request, users))
+            request.turnTo(self._admit(request, config, find))
 
         def failed(failure: Failure) -> None:
             # If it was cancelled, nobody is there to be told.
@@ -244,10 +313,20 @@ class Guard(Crossroads):
     def _deny(
         self, request: Request, denial: Denial, header: bytes | None = None
     ) -> Denial:
+        self.note(request, denial.why, denial.why, header)
+        return denial
+
+    def note(
+        self, request: Request, word: str, why: str, header: bytes | None = None
+    ) -> None:
         """
-        Count it and tell the log, which nobody is to fill.
+        Count a denial and tell the log, which nobody is to fill.
+
+        @param word: what it is counted as, one of few.
+        @param why: what the log is told.
+        @param header: the credentials that were sent, if they were looked at.
         """
-        self._denied.add(denial.why)
+        self._denied.add(word)
         if self._lines.take(self._clock.seconds()):
             what = _CREDENTIALS.sub(r"\1", request.path.decode("latin-1"))[:200]
             self._log.info(
@@ -255,15 +334,17 @@ class Guard(Crossroads):
                 method=request.method.decode("ascii"),
                 what=what,
                 who=self._who(request, header),
-                why=denial.why,
+                why=why,
             )
-        return denial
 
     def _who(self, request: Request, header: bytes | None) -> str:
+        known = request.credential
+        if known is not None:
+            return f"{known.kind} {known.name} at {peerOf(request)}"
         said = readBasic(header) if header is not None else None
         # Any other name may be a password, in the wrong place.
         isKnown = said is not None and said[0] in self._file.config.users
-        user = f"{said[0].decode('utf-8')} at " if said and isKnown else ""
+        user = f"user {said[0].decode('utf-8')} at " if said and isKnown else ""
         return f"{user}{peerOf(request)}"
 
 
@@ -274,15 +355,16 @@ class _Doubt(StreamingResource):
 
     isLeaf = True
 
-    def __init__(self, guard: Guard, header: bytes) -> None:
+    def __init__(self, guard: Guard, header: bytes, find: Find) -> None:
         super().__init__()
         self._guard = guard
         self._header = header
+        self._find = find
 
     def render(self, request: Request) -> int:
         """
         Wait.
         """
         request.hold()
-        self._guard.compare(request, self._header)
+        self._guard.compare(request, self._header, self._find)
         return NOT_DONE_YET

@@ -28,6 +28,7 @@ from pushprox.heads import Fields, Head
 
 if TYPE_CHECKING:
     from pushprox.channel import Line
+    from pushprox.credentials import Credential
 
 #: What stands for a status where the other side hung up before the reply.
 HUNG_UP = 499
@@ -95,6 +96,8 @@ class Request(server.Request):
         it may take as long as pieces come.
     @ivar awaitedSince: since when the rest of the body is awaited, on the site's
         clock.
+    @ivar credential: who it is from, if that was proved.
+    @ivar access: what its sender may do, once that was found out.
     @ivar whenLost: called if the other side hangs up before its reply is whole;
         a L{notifyFinish} that costs nothing.
     """
@@ -113,6 +116,8 @@ class Request(server.Request):
     _isKept = True
     resource: IResource | None = None
     reader: BodyReader | None = None
+    credential: Credential | None = None
+    access: Any = None
     whenLost: Callable[[], object] | None = None
     channel: Any
     site: Any

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import attrs
@@ -53,8 +53,8 @@ _CURVES = {
 # Go's programs also take TLS10 and TLS11.
 _VERSIONS = {"TLS12": 12, "TLS13": 13}
 
-# As YAML 1.1 has them, which is what Go's programs read.
-_BOOLEANS = {
+#: As YAML 1.1 has them, which is what Go's programs read.
+BOOLEANS = {
     **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On"), True),
     **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off"), False),
 }
@@ -126,9 +126,26 @@ class PEM:
 
 
 @attrs.frozen
+class Authority:
+    """
+    A CA that is told apart from others.
+
+    @ivar name: what it is called here.
+    @ivar certificates: its own, and of those below it that sign for it.
+    @ivar revoked: its lists of what it takes back, if it has any.
+    """
+
+    name: str
+    certificates: PEM
+    revoked: PEM | None = None
+
+
+@attrs.frozen
 class TLSServer:
     """
     How to speak TLS.
+
+    @ivar authorities: more CAs to verify certificates by.
 
     @ivar allowedNames: one of them must be among the client's subject
         alternative names; L{None} for any.
@@ -147,13 +164,16 @@ class TLSServer:
     maximum: int
     ciphers: tuple[str, ...]
     curves: tuple[str, ...]
+    authorities: tuple[Authority, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
         """
         The files that are part of it.
         """
-        parts = (self.certificate, self.key, self.clientCA)
+        parts = [self.certificate, self.key, self.clientCA]
+        for authority in self.authorities:
+            parts += [authority.certificates, authority.revoked]
         return tuple(part.path for part in parts if part and part.path is not None)
 
 
@@ -179,12 +199,34 @@ class WebConfig:
     @ivar users: the bcrypt hash of each user's password; empty where nobody
         is asked who he is.
     @ivar headers: for every reply of our own.
+    @ivar tokens: who has a token, by its SHA-256 in hex.
+    @ivar roles: what those may who are let in, nobody in particular among them;
+        L{None} for everything. It is for one program to say what that is.
     """
 
     tls: TLSServer | None = None
     users: Mapping[bytes, bytes] = attrs.field(factory=dict, repr=False)
     headers: tuple[tuple[str, str], ...] = ()
     rateLimit: RateLimit | None = None
+    tokens: Mapping[bytes, str] = attrs.field(factory=dict, repr=False)
+    roles: Any = None
+
+    @property
+    def knowsAnybody(self) -> bool:
+        """
+        Whether there is anybody who could say who he is.
+        """
+        return bool(self.users or self.tokens)
+
+
+#: Reads a section that only one program knows.
+#:
+#: Takes the section, what stands in the others, and the directory from which
+#: relative names of files start. Returns the whole, with what stands in this
+#: section put in its place. Raises L{ValueError}, by L{Section.refuse}.
+ReadMore = Callable[["Section", WebConfig, str], WebConfig]
+
+NOTHING_MORE: Mapping[str, ReadMore] = {}
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -229,7 +271,7 @@ class _Loader(yaml.SafeLoader):
 
 
 @attrs.frozen
-class _Section:
+class Section:
     """
     Keys and their values, and where in the file they are.
     """
@@ -253,14 +295,40 @@ class _Section:
                 choices = ", ".join(keys)
                 raise ValueError(f"{where}expected some of {choices}; got {key!r}")
 
-    def section(self, key: str) -> _Section:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """
+        Its keys, where these are names that somebody chose.
+
+        @raise ValueError: if one is no text.
+        """
+        for key in self.entries:
+            if not isinstance(key, str) or not key:
+                self.refuse(repr(key), "a name")
+        return tuple(self.entries)
+
+    def section(self, key: str) -> Section:
         """
         @return: the section of this name; an empty one, if there is none.
         """
         value = self.entries.get(key)
         if not isinstance(value, dict | None):
             self.refuse(key, "a section with keys of its own")
-        return _Section(f"{self.where}{key}.", value or {})
+        return Section(f"{self.where}{key}.", value or {})
+
+    def sections(self, key: str) -> list[Section]:
+        """
+        @return: the list of sections of this name; an empty one, if there is none.
+        """
+        value = self.entries.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(e, dict) for e in value):
+            self.refuse(key, "a list of sections with keys of their own")
+        return [
+            Section(f"{self.where}{key}[{number}].", entry)
+            for number, entry in enumerate(value)
+        ]
 
     def text(self, key: str) -> str:
         """
@@ -312,20 +380,23 @@ class _Section:
         return None
 
 
-def readWebConfig(text: bytes, path: str) -> WebConfig:
+def readWebConfig(
+    text: bytes, path: str, more: Mapping[str, ReadMore] = NOTHING_MORE
+) -> WebConfig:
     """
     @param text: what stands in the file.
     @param path: where it is. Relative names of files in it start from there.
+    @param more: who reads the sections that only this program knows, by key.
     @raise ValueError: if a program of Prometheus would not take it, or we do
         not; one line that names the file, the key and what was expected.
     """
     try:
-        return _read(_parse(text), os.path.dirname(path))
+        return _read(_parse(text), os.path.dirname(path), more)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _parse(text: bytes) -> _Section:
+def _parse(text: bytes) -> Section:
     try:
         document = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -338,22 +409,34 @@ def _parse(text: bytes) -> _Section:
         raise ValueError("expected YAML of reasonable depth") from None
     if not isinstance(document, dict | None):
         raise ValueError("expected YAML with a section like tls_server_config")
-    return _Section("", document or {})
+    return Section("", document or {})
 
 
-def _read(document: _Section, folder: str) -> WebConfig:
+def _read(document: Section, folder: str, more: Mapping[str, ReadMore]) -> WebConfig:
     names = ("tls_server_config", "http_server_config", "basic_auth_users")
-    document.onlyHas((*names, "rate_limit"))
+    document.onlyHas((*names, "rate_limit", *more))
     tls, http, users = map(document.section, names)
-    return WebConfig(
+    config = WebConfig(
         tls=_readTLS(tls, folder) if tls.entries else None,
         users=_readUsers(users),
         headers=_readHeaders(http),
         rateLimit=_readRateLimit(document.section("rate_limit")),
     )
+    for key, read in more.items():
+        if key in document.entries:
+            config = read(document.section(key), config, folder)
+    found = config.tls
+    if (
+        found
+        and found.clientAuth.verifies
+        and not (found.clientCA or found.authorities)
+    ):
+        # Go would take the certificate of any CA that this machine knows.
+        tls.refuse("client_ca_file", "the CA to verify certificates by")
+    return config
 
 
-def _readTLS(section: _Section, folder: str) -> TLSServer:
+def _readTLS(section: Section, folder: str) -> TLSServer:
     section.onlyHas(
         (
             "cert_file",
@@ -383,9 +466,6 @@ def _readTLS(section: _Section, folder: str) -> TLSServer:
         section.refuse(
             "client_auth_type", "RequireAndVerifyClientCert where there is a client_ca"
         )
-    if authority is None and auth.verifies:
-        # Go would take the certificate of any CA that this machine knows.
-        section.refuse("client_ca_file", "the CA to verify certificates by")
     names = section.texts("client_allowed_sans")
     if names is not None and not (auth.requires and names):
         section.refuse(
@@ -402,7 +482,7 @@ def _readTLS(section: _Section, folder: str) -> TLSServer:
     if minimum > maximum:
         section.refuse("max_version", f"at least TLS{minimum}, got TLS{maximum}")
     # Said, but without effect, as in Go since 1.17: our order counts.
-    section.oneOf("prefer_server_cipher_suites", _BOOLEANS, "true")
+    section.oneOf("prefer_server_cipher_suites", BOOLEANS, "true")
     return TLSServer(
         certificate=certificate,
         key=key,
@@ -416,7 +496,7 @@ def _readTLS(section: _Section, folder: str) -> TLSServer:
     )
 
 
-def _readUsers(section: _Section) -> dict[bytes, bytes]:
+def _readUsers(section: Section) -> dict[bytes, bytes]:
     users = {}
     for user in section.entries:
         if not isinstance(user, str) or ":" in user:
@@ -428,10 +508,10 @@ def _readUsers(section: _Section) -> dict[bytes, bytes]:
     return users
 
 
-def _readHeaders(section: _Section) -> tuple[tuple[str, str], ...]:
+def _readHeaders(section: Section) -> tuple[tuple[str, str], ...]:
     section.onlyHas(("http2", "headers"))
     # We speak HTTP/1.1 either way.
-    section.oneOf("http2", _BOOLEANS, "true")
+    section.oneOf("http2", BOOLEANS, "true")
     headers = section.section("headers")
     headers.onlyHas(_HEADERS)
     found = []
@@ -446,7 +526,7 @@ def _readHeaders(section: _Section) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _readRateLimit(section: _Section) -> RateLimit | None:
+def _readRateLimit(section: Section) -> RateLimit | None:
     section.onlyHas(("interval", "burst"))
     try:
         interval = duration(section.text("interval") or "0")

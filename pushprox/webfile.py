@@ -8,6 +8,7 @@ of one that can. Does not know what is done with what stands there.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from OpenSSL.SSL import SSL_CB_HANDSHAKE_DONE, Connection
@@ -20,22 +21,34 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from pushprox.authorities import NO_AUTHORITIES, Authorities
 from pushprox.options import Options
 from pushprox.secrets import warnOfOpenFiles
 from pushprox.tls import SecureEndpoint, ServerCreator
 from pushprox.watched import Watch
-from pushprox.webconfig import TLSServer, WebConfig, readWebConfig
+from pushprox.webconfig import (
+    NOTHING_MORE,
+    ReadMore,
+    TLSServer,
+    WebConfig,
+    readWebConfig,
+)
 from pushprox.webtls import WebOptions, readFiles
 
 
-def webFileOf(options: Options, clock: IReactorTime) -> WebFile:
+def webFileOf(
+    options: Options,
+    clock: IReactorTime,
+    more: Mapping[str, ReadMore] = NOTHING_MORE,
+) -> WebFile:
     """
+    @param more: as for L{readWebConfig}.
     @return: the file that a command line names.
     @raise SystemExit: if it cannot be used.
     """
     try:
         # Where we are may change: twistd goes to its --rundir later.
-        file = WebFile(os.path.abspath(options["web.config.file"]), clock)
+        file = WebFile(os.path.abspath(options["web.config.file"]), clock, more)
     except ValueError as error:
         raise SystemExit(f"{options.programName}: --web.config.file: {error}") from None
     warnOfOpenFiles(*file.secrets)
@@ -54,16 +67,24 @@ class WebFile:
 
     _log = Logger()
 
-    def __init__(self, path: str, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        path: str,
+        clock: IReactorTime,
+        more: Mapping[str, ReadMore] = NOTHING_MORE,
+    ) -> None:
         """
+        @param more: as for L{readWebConfig}.
         @raise ValueError: if it cannot be used; one line that names the file, the
             key, and what was expected.
         """
         self.path = path
         self.isCurrent = True
         self._clock = clock
+        self._more = more
+        self._changed: list[Callable[[], object]] = []
         self._watch = Watch(clock)
-        self._config, self._tls = self._read()
+        self._config, self._tls, self._authorities = self._read()
         self.speaksTLS = self._tls is not None
         if self.speaksTLS:
             self._creator = ServerCreator(self._makeOptions, clock)
@@ -72,10 +93,23 @@ class WebFile:
         assert self._tls is not None
         return WebOptions(self._tls)
 
-    def _read(self) -> tuple[WebConfig, TLSServer | None]:
+    @property
+    def authorities(self) -> Authorities:
         """
-        @return: what stands there now, and what it says of TLS with all that is
-            in the files. Both can be used.
+        The CAs that are told apart, by what is in force.
+        """
+        return self._authorities
+
+    def whenChanged(self, call: Callable[[], object]) -> None:
+        """
+        @param call: is called whenever something else is in force.
+        """
+        self._changed.append(call)
+
+    def _read(self) -> tuple[WebConfig, TLSServer | None, Authorities]:
+        """
+        @return: what stands there now, what it says of TLS with all that is in
+            the files, and the CAs of these. All can be used.
         """
         path = self.path
         self._watch.only(path)
@@ -85,17 +119,17 @@ class WebFile:
             raise ValueError(
                 f"{path}: expected a readable file: {error.strerror}"
             ) from None
-        config = readWebConfig(text, path)
+        config = readWebConfig(text, path, self._more)
         if config.tls is None:
-            return config, None
+            return config, None, NO_AUTHORITIES
         # Also if what is in them cannot be used: that may change.
         self._watch.also(*config.tls.files)
         try:
             tls = readFiles(config.tls)
-            WebOptions(tls)
+            authorities = WebOptions(tls).authorities
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        return config, tls
+        return config, tls, authorities
 
     @property
     def config(self) -> WebConfig:
@@ -115,14 +149,19 @@ class WebFile:
 
     def _readAgain(self) -> None:
         try:
-            config, tls = self._read()
+            config, tls, authorities = self._read()
             if (tls is not None) != self.speaksTLS:
                 raise ValueError(
                     f"{self.path}: tls_server_config: expected TLS to be on or off "
                     "as at the start: that takes a restart"
                 )
-            if self._config.users and not config.users:
-                # So looks a file that is just being written.
+            # So looks a file that is just being written.
+            if self._config.roles is not None and config.roles is None:
+                raise ValueError(
+                    f"{self.path}: expected roles, as before: to let everybody do"
+                    " everything takes a restart"
+                )
+            if self._config.users and not config.users and config.roles is None:
                 raise ValueError(
                     f"{self.path}: basic_auth_users: expected some, as before: to let "
                     "everybody in takes a restart"
@@ -132,11 +171,13 @@ class WebFile:
             self._log.error("What was read before stays in force: {error}", error=error)
             return
         self.isCurrent = True
-        self._config, self._tls = config, tls
+        self._config, self._tls, self._authorities = config, tls, authorities
         if self.speaksTLS:
             # No session outlives this.
             self._creator.renew()
         self._log.info("Read {path} again", path=self.path)
+        for call in self._changed:
+            call()
 
     def secured(self, endpoint: IStreamServerEndpoint) -> IStreamServerEndpoint:
         """

@@ -32,6 +32,7 @@ from twisted.internet.ssl import (
 from twisted.internet.ssl import Certificate as TwistedCertificate
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
+from pushprox.authorities import Authorities
 from pushprox.certificates import certificatesIn, identity, readFile
 from pushprox.webconfig import PEM, TLSServer
 
@@ -59,6 +60,14 @@ def readFiles(tls: TLSServer) -> TLSServer:
         certificate=_read(tls.certificate),
         key=_read(tls.key),
         clientCA=tls.clientCA and _read(tls.clientCA),
+        authorities=tuple(
+            attrs.evolve(
+                authority,
+                certificates=_read(authority.certificates),
+                revoked=authority.revoked and _read(authority.revoked),
+            )
+            for authority in tls.authorities
+        ),
     )
 
 
@@ -103,6 +112,8 @@ def verifier(tls: TLSServer) -> Verify:
 class WebOptions(CertificateOptions):
     """
     What a context is made of, and what is asked of each connection.
+
+    @ivar authorities: the CAs that are told apart.
     """
 
     def __init__(self, tls: TLSServer) -> None:
@@ -120,9 +131,12 @@ class WebOptions(CertificateOptions):
             key.name,
             key.content,
         )
+        self.authorities = Authorities(tls.authorities)
+        trusted = list(self.authorities.certificates)
         if authority is not None:
             assert authority.content is not None
-            trusted = certificatesIn(authority.name, authority.content)
+            trusted += certificatesIn(authority.name, authority.content)
+        if trusted:
             settings["trustRoot"] = trustRootFromCertificates(
                 TwistedCertificate(X509.from_cryptography(each)) for each in trusted
             )
@@ -131,7 +145,9 @@ class WebOptions(CertificateOptions):
                 ":".join(tls.ciphers)
             )
         super().__init__(
-            enableSessionTickets=True,
+            # Who resumes a session shows no certificates, and it is these that
+            # tell CAs apart.
+            enableSessionTickets=not tls.authorities,
             raiseMinimumTo=_VERSIONS[tls.minimum],
             lowerMaximumSecurityTo=_VERSIONS[tls.maximum],
             **settings,

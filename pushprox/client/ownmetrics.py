@@ -7,7 +7,6 @@ some megabytes. Does not know: what is counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +25,8 @@ from pushprox.limits import Limits
 from pushprox.metrics import LateRegistry, Ledger, MetricsResource
 
 if TYPE_CHECKING:
-    from twisted.web.resource import IResource
-
     from pushprox.guard import Guard
     from pushprox.passwords import Work
-    from pushprox.request import Request
     from pushprox.site import Site
     from pushprox.webfile import WebFile
 
@@ -43,12 +39,12 @@ class _LateSite(Factory):
     """
     A site from the first connection on.
 
-    @ivar guard: makes what stands before it.
+    @ivar guard: what stands before it, if anything does.
     """
 
     noisy = False
     site: Site | None = None
-    guard: Callable[[Callable[[Request], IResource]], Guard] | None = None
+    guard: Guard | None = None
 
     def __init__(self, clock: IReactorTime, registry: LateRegistry) -> None:
         self.clock = clock
@@ -72,8 +68,9 @@ class _LateSite(Factory):
         root.putChild(b"metrics", MetricsResource(self._registry.make()))
         if self.guard is None:
             return Site(root, self.clock, limits=_LIMITS)
-        guard = self.guard(partial(getChildForRequest, root))
-        return Site(guard, self.clock, limits=_LIMITS, moreLines=guard.headLines)
+        front = self.guard.before(partial(getChildForRequest, root))
+        lines = self.guard.headLines
+        return Site(front, self.clock, limits=_LIMITS, moreLines=lines)
 
 
 class OwnMetrics(Service):
@@ -104,7 +101,7 @@ class OwnMetrics(Service):
 
         clock = self._factory.clock
         self._endpoint = file.secured(self._endpoint)
-        self._factory.guard = lambda find: Guard(find, file, clock, ledger, work)
+        self._factory.guard = Guard(file, clock, ledger, work)
 
     def startService(self) -> None:
         """

@@ -28,9 +28,11 @@ from pushprox.proxy.delivery import Delivery
 from pushprox.proxy.instruction import Asked, Instruction
 from pushprox.proxy.refusals import (
     BrokenAnswer,
+    ForeignScrape,
     Full,
     NotAnswered,
     NotTaken,
+    Revoked,
     ScrapeFailed,
     Stopping,
     Superseded,
@@ -105,6 +107,7 @@ class _Scrape:
     @ivar order: its place among all scrapes, by arrival.
     @ivar handed: the lines it was written to, each with the id of the instance
         that polled on it, and the time.
+    @ivar takers: who polled on these lines.
     @ivar line: the line whose receipt is awaited, if one is.
     @ivar instance: whose line that is, or was.
     @ivar confirmed: whether a client has it in hand.
@@ -121,6 +124,7 @@ class _Scrape:
     deadline: float
     answer: Deferred[Delivery]
     handed: dict[tuple[Hashable, bytes | None], float] = attrs.Factory(dict)
+    takers: set[Hashable] = attrs.Factory(set)
     line: Hashable | None = None
     instance: Instance | None = None
     confirmed: bool = False
@@ -448,6 +452,23 @@ class Coordinator:
         if not parked.instance.parked:
             registration.leave(parked.instance)
 
+    def _dismiss(self, parked: Parked) -> None:
+        """
+        Who polled may do so no more.
+        """
+        self._lose(parked)
+        parked.answer.errback(Revoked())
+
+    def review(self) -> None:
+        """
+        See who may still poll, and end the polls of all others.
+        """
+        for registration in list(self._registrations.values()):
+            for instance in list(registration.instances.values()):
+                for parked in list(instance.parked):
+                    if parked.poll.isRevoked:
+                        self._dismiss(parked)
+
     def _doubt(self, registration: Registration[_Scrape]) -> None:
         """
         A poll of the name ended: the next may stand for that one, and need not
@@ -485,6 +506,9 @@ class Coordinator:
             parked = registration.choose(now)
             if parked is None:
                 break
+            if parked.poll.isRevoked:
+                self._dismiss(parked)
+                continue
             self._hand(scrape, parked, now)
         registration.awaitHolder(self.clock, self._match)
 
@@ -505,6 +529,7 @@ class Coordinator:
         )
         registration.expectBack(parked.instance, now + wait)
         scrape.handed[line, parked.poll.instance] = now
+        scrape.takers.add(parked.poll.identity)
         scrape.line = line
         scrape.instance = parked.instance
         scrape.doubtful = False
@@ -591,13 +616,18 @@ class Coordinator:
 
     # Answers.
 
-    def expected(self, id: bytes) -> Asked:
+    def expected(self, id: bytes, identity: Hashable | None = None) -> Asked:
         """
         The request that an answer with this id belongs to.
 
+        @param identity: who brings it.
         @raise UnknownScrape: if nobody waits for it.
+        @raise ForeignScrape: if it was given to somebody else.
         """
-        return self._expected(id).request
+        scrape = self._expected(id)
+        if identity not in scrape.takers:
+            raise ForeignScrape(id)
+        return scrape.request
 
     def _expected(self, id: bytes) -> _Scrape:
         scrape = self._scrapes.get(id)

@@ -14,6 +14,7 @@ from twisted.web import server
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from pushprox.proxy.admission import OPEN, Admission, Forbidden
 from pushprox.proxy.refusals import Full, Stopping
 from pushprox.request import Request
 
@@ -46,6 +47,13 @@ class Door(Resource):
     methods: tuple[bytes, ...] = ()
     _log = Logger()
 
+    def __init__(self, admission: Admission = OPEN) -> None:
+        """
+        @param admission: who may do what.
+        """
+        super().__init__()
+        self._admission = admission
+
     def render(self, request: Request) -> int:
         """
         Begin.
@@ -64,6 +72,7 @@ class Door(Resource):
         Begin what the door is there for.
 
         @raise Refused: if that cannot be.
+        @raise Forbidden: if who asks may not have it.
         @raise Full: if a limit is reached.
         @raise Stopping: if it is too late.
         """
@@ -81,6 +90,9 @@ class Door(Resource):
                 writeText(
                     request, 503, f"The proxy is full: {error.limit} {error.what}"
                 )
+            case Forbidden():
+                self._admission.refuse(request, str(error)).render(request)
+                return
             case Stopping():
                 writeText(request, 503, "The proxy is stopping")
             case _:

@@ -10,10 +10,11 @@ from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
 from pushprox.names import canonicalName, nameFromText, remembered
+from pushprox.proxy.admission import OPEN, Admission, Forbidden
 from pushprox.proxy.coordinator import Coordinator
 from pushprox.proxy.doors import Door, Refused, bodyOf
 from pushprox.proxy.instruction import Instruction
-from pushprox.proxy.refusals import Superseded
+from pushprox.proxy.refusals import Revoked, Superseded
 from pushprox.proxy.registration import Poll
 from pushprox.request import Request
 
@@ -29,11 +30,14 @@ class PollDoor(Door):
 
     methods = (b"POST",)
 
-    def __init__(self, coordinator: Coordinator, nameLimit: int) -> None:
+    def __init__(
+        self, coordinator: Coordinator, nameLimit: int, admission: Admission = OPEN
+    ) -> None:
         """
         @param nameLimit: bytes of a client's name.
+        @param admission: who may poll as whom.
         """
-        super().__init__()
+        super().__init__(admission)
         self._coordinator = coordinator
         self._nameLimit = nameLimit
         self._limit = b"%d" % coordinator.rules.pollsPerInstance
@@ -54,13 +58,14 @@ class PollDoor(Door):
             self._answered,
             self._failed,
             callbackArgs=(request, poll.wait),
-            errbackArgs=(request,),
+            errbackArgs=(request, poll.name),
         )
 
     def _read(self, request: Request) -> Poll:
         """
         @return: what the client says.
         @raise Refused: if it says no name.
+        @raise Forbidden: if it may not poll as this one.
         """
         given = request.head.named
         try:
@@ -68,6 +73,9 @@ class PollDoor(Door):
         except ValueError as error:
             raise Refused(400, "Bad Request", str(error)) from None
         prefer = given.get(b"prefer")
+        access = self._admission.accessOf(request)
+        if not access.mayPoll(name):
+            raise Forbidden(f"Not allowed to poll as {name}")
         preference = _WAIT.fullmatch(prefer) if prefer else None
         instance = given.get(b"pushprox-instance")
         taken = given.get(b"pushprox-taken", b"")
@@ -78,6 +86,8 @@ class PollDoor(Door):
             instance=instance[:64] if instance else None,
             taken=listedIds(taken) if instance else None,
             wait=max(1.0, float(preference[1])) if preference else None,
+            identity=access.identity,
+            mayStay=self._admission.mayStay(request, name),
         )
 
     def _answered(
@@ -104,13 +114,15 @@ class PollDoor(Door):
         lines += _TEXT % len(body)
         request.reply(200, b"OK", lines, body)
 
-    def _failed(self, failure: Failure, request: Request) -> None:
+    def _failed(self, failure: Failure, request: Request, name: str) -> None:
         """
         Tell the client why its poll cannot be parked any more.
         """
         if failure.check(CancelledError):
             return  # nobody is there to be told
         request.setHeader(b"Pushprox-Max-Polls", self._limit)
+        if failure.check(Revoked):
+            failure = Failure(Forbidden(f"Not allowed to poll as {name} any more"))
         if failure.check(Superseded):
             # To the letter what the reference says; its logs are searched for.
             failure = Failure(

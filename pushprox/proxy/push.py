@@ -15,10 +15,11 @@ from zope.interface import implementer
 from pushprox.framing import IncompleteMessage
 from pushprox.headers import MalformedMessage, allHeaders
 from pushprox.message import ResponseDecoder, ResponseHead
+from pushprox.proxy.admission import OPEN, Admission
 from pushprox.proxy.coordinator import Coordinator
 from pushprox.proxy.delivery import Delivery
 from pushprox.proxy.doors import Door, Refused
-from pushprox.proxy.refusals import UnknownScrape
+from pushprox.proxy.refusals import ForeignScrape, UnknownScrape
 from pushprox.request import Request, StreamingResource
 
 
@@ -29,15 +30,15 @@ class PushDoor(Door, StreamingResource):
 
     methods = (b"POST",)
 
-    def __init__(self, coordinator: Coordinator) -> None:
-        super().__init__()
+    def __init__(self, coordinator: Coordinator, admission: Admission = OPEN) -> None:
+        super().__init__(admission)
         self._coordinator = coordinator
 
     def open(self, request: Request) -> None:
         """
         Read the answer as it comes.
         """
-        push = _Push(self, self._coordinator, request)
+        push = _Push(self, self._coordinator, self._admission, request)
         request.whenLost = push.hungUp
         request.readBody(push)
 
@@ -57,10 +58,15 @@ class _Push:
     """
 
     def __init__(
-        self, door: PushDoor, coordinator: Coordinator, request: Request
+        self,
+        door: PushDoor,
+        coordinator: Coordinator,
+        admission: Admission,
+        request: Request,
     ) -> None:
         self._door = door
         self._coordinator = coordinator
+        self._admission = admission
         self._request = request
         self._size = request.head.size
         self._received = 0
@@ -148,7 +154,11 @@ class _Push:
         if len(ids) != 1:
             raise pushFailed(400, f"expected one Id header, got {len(ids)}")
         try:
-            self._method = self._coordinator.expected(ids[0]).method
+            identity = self._admission.accessOf(self._request).identity
+            self._method = self._coordinator.expected(ids[0], identity).method
+        except ForeignScrape:
+            self._admission.noteForeign(self._request)
+            raise _nobodyWaits() from None
         except UnknownScrape:
             raise _nobodyWaits() from None
         self._id = ids[0]

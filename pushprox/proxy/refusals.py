@@ -86,8 +86,20 @@ class Superseded(Exception):
     """
 
 
+class Revoked(Exception):
+    """
+    Who polled may do so no more.
+    """
+
+
 class UnknownScrape(Exception):
     """
     Nobody waits for an answer with this id: it was never given out, or is
     answered, late or given up.
+    """
+
+
+class ForeignScrape(UnknownScrape):
+    """
+    The scrape with this id was given to somebody else.
     """

@@ -35,6 +35,7 @@ class Poll:
     @ivar wait: the seconds after which it wants to hear that there is no work.
     @ivar identity: who polls, as the access rules know them; nobody can be told
         apart without such rules.
+    @ivar mayStay: tells whether who polls may still do so, if that can change.
     """
 
     name: str
@@ -44,6 +45,14 @@ class Poll:
     taken: frozenset[bytes] | None = None
     wait: float | None = None
     identity: Hashable | None = None
+    mayStay: Callable[[], bool] | None = None
+
+    @property
+    def isRevoked(self) -> bool:
+        """
+        Whether who polls may do so no more.
+        """
+        return self.mayStay is not None and not self.mayStay()
 
 
 @attrs.define(eq=False)

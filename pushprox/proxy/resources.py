@@ -8,21 +8,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import Data
 
 from pushprox import __version__
 from pushprox.metrics import MetricsResource
+from pushprox.proxy.access import PAGES
+from pushprox.proxy.admission import OPEN, Admission
 from pushprox.proxy.coordinator import Coordinator
 from pushprox.proxy.doors import writeText
 from pushprox.proxy.poll import PollDoor
 from pushprox.proxy.push import PushDoor
 from pushprox.proxy.scrape import ScrapeDoor, Timeouts
-from pushprox.request import STAR, StreamingResource
+from pushprox.request import STAR, Request, StreamingResource
 from pushprox.site import Crossroads
 
 #: A proxy that just started does not know its clients yet, and a list without
@@ -38,15 +41,22 @@ class ClientsResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, coordinator: Coordinator, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        clock: IReactorTime,
+        admission: Admission = OPEN,
+    ) -> None:
         super().__init__()
+        self._admission = admission
         self._coordinator = coordinator
         self._clock = clock
         self._started = clock.seconds()
 
-    def render_GET(self, request: Request) -> bytes | int:
+    def render_GET(self, request: Any) -> bytes | int:
         """
-        @return: a list of target groups in a steady order. Labels that begin
+        @return: a list of target groups in a steady order, of those that who asks
+            may scrape. Labels that begin
             with C{__meta_} end with relabelling, so they disturb nobody.
         """
         known = sorted(self._coordinator.known(), key=lambda r: r.name)
@@ -65,6 +75,7 @@ class ClientsResource(Resource):
             )
             request.finish()
             return NOT_DONE_YET
+        access = self._admission.accessOf(request)
         groups = [
             {
                 "targets": [registration.name],
@@ -74,6 +85,7 @@ class ClientsResource(Resource):
                 },
             }
             for registration in known
+            if access.mayScrape(registration.name)
         ]
         request.setHeader(b"Content-Type", b"application/json")
         return json.dumps(groups).encode("ascii") + b"\n"
@@ -154,26 +166,51 @@ def isScrape(request: Request) -> bool:
     return not request.uri.startswith((b"/", b"*")) or request.method == b"CONNECT"
 
 
+#: Who may read these needs to be granted the word.
+_WORDS = {path: word for word, path in PAGES.items()}
+
+#: Who polls as nobody has no business here.
+_CLIENTS = frozenset([b"/poll", b"/push"])
+
+
 class Root(Crossroads):
     """
     What is asked for: a scrape, or else one of the proxy's own pages.
     """
 
-    def __init__(self, scrapes: IResource, pages: dict[bytes, IResource]) -> None:
+    def __init__(
+        self,
+        scrapes: IResource,
+        pages: dict[bytes, IResource],
+        admission: Admission = OPEN,
+    ) -> None:
         """
         @param pages: by their whole paths.
+        @param admission: who may have which.
         """
         super().__init__()
         self._scrapes = scrapes
         self._pages = pages
+        self._admission = admission
 
     def choose(self, request: Request) -> IResource:
         """
         Decide by the form of the request's target, before its path is looked at.
+        What its sender may not have in any case is refused before its body comes.
         """
+        access = self._admission.accessOf(request)
         if isScrape(request):
+            if not access.mayScrapeAny:
+                return self._admission.refuse(request, "Not allowed to scrape")
             return self._scrapes
-        return self._pages.get(request.path, NOT_HERE)
+        path = request.path
+        word = _WORDS.get(path)
+        if word is not None and not access.mayRead(word):
+            text = f"Not allowed to read {path.decode('ascii')}"
+            return self._admission.refuse(request, text)
+        if path in _CLIENTS and not access.mayPollAny:
+            return self._admission.refuse(request, "Not allowed to poll")
+        return self._pages.get(path, NOT_HERE)
 
 
 def makeRoot(
@@ -184,6 +221,7 @@ def makeRoot(
     bytesCarried: Callable[[int], None],
     clock: IReactorTime,
     tellsScrapes: bool = False,
+    admission: Admission = OPEN,
 ) -> Root:
     """
     The whole tree.
@@ -194,15 +232,17 @@ def makeRoot(
             return 503, "PushProx proxy is stopping."
         return 200, "PushProx proxy is ready."
 
-    scrapes = ScrapeDoor(coordinator, timeouts, nameLimit, bytesCarried, tellsScrapes)
+    scrapes = ScrapeDoor(
+        coordinator, timeouts, nameLimit, bytesCarried, tellsScrapes, admission
+    )
     pages: dict[bytes, IResource] = {
         b"*": STAR,
         b"/": Data(LANDING_PAGE, "text/html; charset=utf-8"),
-        b"/poll": PollDoor(coordinator, nameLimit),
-        b"/push": PushDoor(coordinator),
-        b"/clients": ClientsResource(coordinator, clock),
+        b"/poll": PollDoor(coordinator, nameLimit, admission),
+        b"/push": PushDoor(coordinator, admission),
+        b"/clients": ClientsResource(coordinator, clock, admission),
         b"/metrics": MetricsResource(registry),
         b"/-/healthy": Text(lambda: (200, "PushProx proxy is healthy.")),
         b"/-/ready": Text(readiness),
     }
-    return Root(scrapes, pages)
+    return Root(scrapes, pages, admission)

@@ -15,6 +15,7 @@ from pushprox.deadlines import OFFSET, TIMEOUT_HEADER, lessMargin, timeoutFromHe
 from pushprox.headers import HOP_BY_HOP, Fields, endToEnd
 from pushprox.message import requestLines
 from pushprox.names import TargetUrl, canonicalName, nameFromText, remembered
+from pushprox.proxy.admission import OPEN, Admission, Forbidden
 from pushprox.proxy.coordinator import Coordinator
 from pushprox.proxy.delivery import Delivery
 from pushprox.proxy.doors import Door, Refused, bodyOf
@@ -108,13 +109,15 @@ class ScrapeDoor(Door):
         nameLimit: int,
         bytesCarried: Callable[[int], None],
         tells: bool = False,
+        admission: Admission = OPEN,
     ) -> None:
         """
         @param nameLimit: bytes of a client's name.
         @param bytesCarried: is told how many bytes a scraper was given.
         @param tells: whether to log each answer: what nobody reads costs, too.
+        @param admission: who may scrape whom.
         """
-        super().__init__()
+        super().__init__(admission)
         self._coordinator = coordinator
         self._timeouts = timeouts
         self._nameLimit = nameLimit
@@ -136,6 +139,9 @@ class ScrapeDoor(Door):
             target, name = readTarget(request.uri, self._nameLimit)
         except ValueError as error:
             raise Refused(400, "Bad Request", str(error)) from None
+        if not self._admission.accessOf(request).mayScrape(name):
+            # Before anybody looks whether there is such a name.
+            raise Forbidden(f"Not allowed to scrape {name}")
         named = request.head.named
         fields: Fields = request.fields
         if b"connection" in named:

@@ -27,12 +27,13 @@ from pushprox.options import (
     webParameters,
 )
 from pushprox.process import raiseFileLimit, roomBelow
+from pushprox.proxy.admission import OPEN
 from pushprox.proxy.coordinator import Coordinator, Rules
 from pushprox.proxy.measures import Measures
 from pushprox.proxy.resources import isScrape, makeRoot
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.serving import Serving
-from pushprox.site import Crossroads, Site
+from pushprox.site import Site
 from pushprox.tls import endpointFromString
 
 if TYPE_CHECKING:
@@ -307,6 +308,17 @@ def makeProxy(
     coordinator = Coordinator(
         clock, rules, makeId, measures.scrapeEnded, measures.pollRefused
     )
+    admission, guard = OPEN, None
+    moreLines: Callable[[], bytes] = bytes
+    if webFile is not None:
+        # Who does not use it need not have it in memory.
+        from pushprox.guard import Guard
+        from pushprox.proxy.gate import Gate
+
+        guard = Guard(webFile, clock, ledger, work, isScrape)
+        moreLines = guard.headLines
+        admission = Gate(webFile, guard, clock)
+        webFile.whenChanged(coordinator.review)
     root = makeRoot(
         coordinator,
         timeouts,
@@ -315,17 +327,10 @@ def makeProxy(
         measures.carried,
         clock,
         tellsScrapes,
+        admission,
     )
-    front: Crossroads = root
-    moreLines: Callable[[], bytes] = bytes
-    if webFile is not None:
-        # Who does not use it need not have it in memory.
-        from pushprox.guard import Guard
-
-        guard = Guard(root.choose, webFile, clock, ledger, work, isScrape)
-        front, moreLines = guard, guard.headLines
     site = Site(
-        front,
+        root if guard is None else guard.before(root.choose),
         clock,
         coordinator.lineBroke,
         measures.refused,
@@ -352,9 +357,10 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     work: Work = execute
     if options["web.config.file"]:
         from pushprox.passwords import Threads
+        from pushprox.proxy.roles import readRoles
         from pushprox.webfile import webFileOf
 
-        webFile = webFileOf(options, reactor)
+        webFile = webFileOf(options, reactor, {"pushprox": readRoles})
         parent = threads = Threads(reactor)
         threads.setServiceParent(program)
         work = threads.run

@@ -1,0 +1,160 @@
+"""
+Who asks, and what he may: brings together what a request shows and what the web
+config file says.
+
+The decisions are L{pushprox.proxy.access}'s. Who cannot prove what he says of
+himself was turned away by the L{Guard<pushprox.guard.Guard>} before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from ipaddress import IPv6Address, ip_address
+from weakref import WeakKeyDictionary
+
+import attrs
+from OpenSSL.SSL import Connection
+from twisted.internet.interfaces import IReactorTime
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.web.resource import IResource
+
+from pushprox.authorities import NO_AUTHORITIES, Authorities, Shown
+from pushprox.channel import Line
+from pushprox.credentials import Credential
+from pushprox.guard import FOREIGN, Guard
+from pushprox.proxy.access import Access, Address, Asker
+from pushprox.proxy.admission import Admission
+from pushprox.proxy.roles import Roles
+from pushprox.request import Request
+from pushprox.webfile import WebFile
+
+#: Askers of whom is remembered what they may do.
+KEPT = 10_000
+
+
+@attrs.define(eq=False)
+class Gate(Admission):
+    """
+    What those may do who have passed the guard.
+
+    @ivar _known: what askers may do, as long as the same roles are in force.
+    @ivar _shown: what was shown on each line, and by which CAs that was found.
+    """
+
+    _file: WebFile
+    _guard: Guard
+    _clock: IReactorTime
+    _roles: Roles | None = attrs.field(default=None, init=False)
+    _known: dict[Asker, Access] = attrs.field(factory=dict, init=False)
+    _shown: WeakKeyDictionary[Line, tuple[Authorities, Shown | None]] = attrs.field(
+        factory=WeakKeyDictionary, init=False
+    )
+
+    def accessOf(self, request: Request) -> Access:
+        """
+        @return: what the one who sent this request may do.
+        """
+        access: Access | None = request.access
+        if access is None:
+            access = request.access = self._access(
+                request.credential, request.channel, sourceOf(request)
+            )
+        return access
+
+    def _access(
+        self, credential: Credential | None, line: Line, source: Address | None
+    ) -> Access:
+        shown = self._shownOn(line)
+        blemish = None
+        if shown is not None:
+            blemish = self._file.authorities.fault(shown, self._clock.seconds())
+            if blemish is not None:
+                shown = None
+        isToken = credential is not None and credential.kind == "token"
+        name = credential.name if credential is not None else None
+        asker = Asker(
+            user=None if isToken else name,
+            token=name if isToken else None,
+            certificate=shown,
+            source=source,
+        )
+        access = self._accessOf(asker)
+        return access if blemish is None else attrs.evolve(access, blemish=blemish)
+
+    def _accessOf(self, asker: Asker) -> Access:
+        roles = self._file.config.roles
+        if roles is not self._roles or len(self._known) >= KEPT:
+            self._roles = roles
+            self._known.clear()
+        access = self._known.get(asker)
+        if access is None:
+            has = None
+            if roles is not None:
+                has = tuple(role for role in roles.roles if role.isOf(asker))
+            access = self._known[asker] = Access(asker, has)
+        return access
+
+    def _shownOn(self, line: Line) -> Shown | None:
+        authorities = self._file.authorities
+        if authorities is NO_AUTHORITIES:
+            return None
+        known = self._shown.get(line)
+        if known is None or known[0] is not authorities:
+            shown = None
+            transport = line.transport
+            if isinstance(transport, TLSMemoryBIOProtocol):
+                connection = transport.getHandle()
+                assert isinstance(connection, Connection)
+                shown = authorities.shownOn(connection)
+            known = self._shown[line] = (authorities, shown)
+        return known[1]
+
+    def mayStay(self, request: Request, name: str) -> Callable[[], bool]:
+        """
+        @return: tells at any time whether who sent this request may still poll
+            as this name.
+        """
+        return partial(
+            self._mayPoll, request.credential, request.channel, sourceOf(request), name
+        )
+
+    def _mayPoll(
+        self,
+        credential: Credential | None,
+        line: Line,
+        source: Address | None,
+        name: str,
+    ) -> bool:
+        if credential is not None and not credential.isInForce(self._file.config):
+            return False
+        return self._access(credential, line, source).mayPoll(name)
+
+    def refuse(self, request: Request, reason: str) -> IResource:
+        """
+        @return: tells who sent this request that he may not have it, or asks him
+            who he is.
+        """
+        access = self.accessOf(request)
+        why = reason if access.blemish is None else f"{reason} ({access.blemish})"
+        return self._guard.forbid(request, why, reason, access.asker.isNobody)
+
+    def noteForeign(self, request: Request) -> None:
+        """
+        Somebody brought an answer to a scrape that was given to another.
+        """
+        self._guard.note(request, FOREIGN, FOREIGN)
+
+
+def sourceOf(request: Request) -> Address | None:
+    """
+    @return: where a request comes from; L{None} for what has no address.
+    """
+    host = getattr(request.client, "host", None)
+    try:
+        address = ip_address(str(host).partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
