@@ -1,17 +1,21 @@
 """
 The console scripts: C{pushprox-proxy FLAGS} is C{twistd --nodaemon
 pushprox-proxy FLAGS}, so that a unit file of the Go programs needs a new path
-and nothing else.
+and nothing else. C{pushprox-token NAME} makes a token.
 
 Knows how C{twistd} is called; nothing of what the programs do.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
+from typing import TextIO
 
 from twisted.scripts import twistd
+
+from pushprox.credentials import digestOf, makeToken
 
 
 def proxy(argv: list[str] = sys.argv, run: Callable[[], None] = twistd.run) -> None:
@@ -26,6 +30,30 @@ def client(argv: list[str] = sys.argv, run: Callable[[], None] = twistd.run) -> 
     Run the client.
     """
     _underTwistd("pushprox-client", argv, run)
+
+
+def token(
+    argv: list[str] = sys.argv,
+    out: TextIO = sys.stdout,
+    notes: TextIO = sys.stderr,
+) -> None:
+    """
+    Make a token for whoever has this name.
+
+    @param out: where the token goes, and nothing else: to its owner, and to
+        nobody else.
+    @param notes: where the line goes that lets it in.
+    @raise SystemExit: if no name is given, or one that needs quotes.
+    """
+    if len(argv) != 2 or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", argv[1]):
+        raise SystemExit("Usage: pushprox-token NAME > FILE")
+    made = makeToken()
+    out.write(f"{made}\n")
+    digest = digestOf(made.encode("ascii")).decode("ascii")
+    notes.write(
+        "# for the proxy's web config file, in the section pushprox, under tokens:\n"
+        f"{argv[1]}: {digest}\n"
+    )
 
 
 def _underTwistd(plugin: str, argv: list[str], run: Callable[[], None]) -> None:

@@ -167,6 +167,13 @@ class TLSServer:
     authorities: tuple[Authority, ...] = ()
 
     @property
+    def trusts(self) -> bool:
+        """
+        Whether there is a CA to verify certificates by.
+        """
+        return bool(self.clientCA or self.authorities)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """
         The files that are part of it.
@@ -425,12 +432,8 @@ def _read(document: Section, folder: str, more: Mapping[str, ReadMore]) -> WebCo
     for key, read in more.items():
         if key in document.entries:
             config = read(document.section(key), config, folder)
-    found = config.tls
-    if (
-        found
-        and found.clientAuth.verifies
-        and not (found.clientCA or found.authorities)
-    ):
+    server = config.tls
+    if server and server.clientAuth.verifies and not server.trusts:
         # Go would take the certificate of any CA that this machine knows.
         tls.refuse("client_ca_file", "the CA to verify certificates by")
     return config

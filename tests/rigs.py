@@ -21,6 +21,7 @@ from pushprox import __version__
 from pushprox.limits import Limits
 from pushprox.passwords import Work
 from pushprox.proxy.coordinator import Rules
+from pushprox.proxy.roles import readRoles
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import makeProxy
 from pushprox.webfile import WebFile
@@ -77,7 +78,7 @@ class ProxyRig:
         self.registry = CollectorRegistry()
         self.services = MultiService()
         endpoint = serverFromString(self.net, f"tcp:{self.port}:interface={self.host}")
-        file = web and WebFile(str(web), self.net)
+        file = web and WebFile(str(web), self.net, {"pushprox": readRoles})
         for service in makeProxy(
             self.net,
             self.registry,

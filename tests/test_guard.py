@@ -668,7 +668,7 @@ class LogTests(GuardTestCase):
             (page(b"/metrics?token=s3kr1t"), FOR_OWNER, None,
              "GET /metrics to 10.0.0.9: no credentials"),
             (pollBytes(b"s3kr1t"), FOR_OWNER, WRONG,
-             "POST /poll to alice at 10.0.0.9: wrong credentials"),
+             "POST /poll to user alice at 10.0.0.9: wrong credentials"),
             (page(b"/clients"), FOR_OWNER, basic(b"s3kr1t", b"alice"),
              "GET /clients to 10.0.0.9: wrong credentials"),
             (page(b"/clients"), FOR_OWNER, b"Bearer s3kr1t",

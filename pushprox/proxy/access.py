@@ -56,7 +56,7 @@ class Globs:
         return bool(self.globs) and self._matches(name) is not None
 
 
-ALL = Globs("*")
+NONE = Globs()
 
 
 @attrs.frozen
@@ -124,13 +124,13 @@ class Role:
     """
 
     name: str
-    users: Globs = Globs()
-    tokens: Globs = Globs()
+    users: Globs = NONE
+    tokens: Globs = NONE
     bearers: tuple[Bearer, ...] = ()
     networks: tuple[Network, ...] = ()
     anyone: bool = False
-    scrape: Globs = Globs()
-    poll: Globs = Globs()
+    scrape: Globs = NONE
+    poll: Globs = NONE
     pages: frozenset[str] = frozenset()
     fromCertificate: bool = False
     fromToken: bool = False

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import attrs
 from OpenSSL.SSL import Connection
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web.resource import IResource
 
@@ -50,6 +51,22 @@ class Gate(Admission):
     _shown: WeakKeyDictionary[Line, tuple[Authorities, Shown | None]] = attrs.field(
         factory=WeakKeyDictionary, init=False
     )
+
+    _log = Logger()
+
+    def __attrs_post_init__(self) -> None:
+        self._tellDoubts()
+        self._file.whenChanged(self._tellDoubts)
+
+    def _tellDoubts(self) -> None:
+        """
+        Say what may be a slip of whoever wrote the file.
+        """
+        roles = self._file.config.roles
+        for doubt in roles.doubts if roles is not None else ():
+            self._log.warn(
+                "{path}: pushprox: {doubt}", path=self._file.path, doubt=doubt
+            )
 
     def accessOf(self, request: Request) -> Access:
         """
