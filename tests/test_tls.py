@@ -136,6 +136,7 @@ class Whisperer:
         context: ssl.SSLContext,
         session: ssl.SSLSession | None = None,
         port: int = 8443,
+        talker: Talker | None = None,
     ) -> None:
         self.heard = b""
         self._net = net
@@ -146,7 +147,7 @@ class Whisperer:
             server_hostname="proxy.example",
             session=session,
         )
-        self.talker: Talker = net.talk("10.0.0.1", port)
+        self.talker: Talker = talker or net.talk("10.0.0.1", port)
         self._try(self.tls.do_handshake)
         self.listen()
 

@@ -1,0 +1,652 @@
+"""
+Tests for L{pushprox.proxy.gate} and L{pushprox.proxy.admission}, with a whole
+proxy around them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import ssl
+from ipaddress import ip_address
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    load_pem_private_key,
+)
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from pushprox.credentials import digestOf
+from pushprox.proxy import gate
+from pushprox.proxy.gate import sourceOf
+from pushprox.webfile import LOOK_EVERY
+from tests.internet import Talker
+from tests.rigs import (
+    OK,
+    PUSHED,
+    ProxyRig,
+    heard,
+    idIn,
+    pollBytes,
+    pushBytes,
+    pushRefusal,
+    scrapeBytes,
+)
+from tests.test_guard import (
+    ASKS_OWNER,
+    ASKS_PROXY,
+    DENIED,
+    FOR_OWNER,
+    FOR_PROXY,
+    page,
+    statusOf,
+    with_,
+)
+from tests.test_matrix import talkFrom
+from tests.test_passwords import basic, hashed
+from tests.test_tls import Whisperer
+
+A, B, SCRAPER = (b"Bearer token-%b" % name for name in (b"a", b"b", b"scraper"))
+
+
+def digest(name: str) -> str:
+    """
+    @return: the digest of the token of this name.
+    """
+    return digestOf(f"token-{name}".encode()).decode()
+
+
+TOKENS = f"""\
+  tokens:
+    a.example: {digest("a")}
+    b.example: {digest("b")}
+    scraper: {digest("scraper")}
+"""
+
+ROLES = """\
+  roles:
+    scraper:
+      tokens: [scraper]
+      scrape: ["*.example"]
+      pages: [clients]
+    fleet:
+      tokens: ["*.example"]
+      poll: ["*.example"]
+      from_token: true
+"""
+
+CONFIG = "pushprox:\n" + TOKENS + ROLES
+
+NOBODY_WAITS = pushRefusal(
+    b"404 Not Found",
+    b"nobody waits for this scrape: it is late, or was never given out",
+)
+
+
+class GateTestCase(SynchronousTestCase):
+    """
+    A proxy with roles.
+    """
+
+    authority = trustme.CA()
+    leaf = authority.issue_cert("proxy.example")
+
+    def gate(self, config: str = CONFIG, at: float = 0.0) -> None:
+        """
+        Start it.
+
+        @param at: what time it is.
+        """
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.put("k.pem", self.leaf.private_key_pem.bytes())
+        self.put("c.pem", self.leaf.cert_chain_pems[0].bytes())
+        self.put("ca.pem", self.authority.cert_pem.bytes())
+        self.put("web.yml", config.encode())
+        self.logged: list[str] = []
+
+        def keep(event: LogEvent) -> None:
+            if event.get("log_namespace") in (
+                "pushprox.guard.Guard",
+                "pushprox.proxy.gate.Gate",
+            ):
+                self.logged.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(keep)
+        self.addCleanup(globalLogPublisher.removeObserver, keep)
+        self.rig = ProxyRig(self, web=self.folder / "web.yml")
+        self.rig.net.rightNow = at
+
+    def put(self, name: str, content: bytes) -> None:
+        """
+        Put a file in the folder of the config file.
+        """
+        (self.folder / name).write_bytes(content)
+
+    def change(self, config: str) -> None:
+        """
+        Change the config file, and wait until that can be seen.
+        """
+        self.put("web.yml", config.encode())
+        self.rig.net.pass_(LOOK_EVERY)
+
+    def poll(self, header: bytes, name: bytes) -> Talker:
+        """
+        Poll on a new connection.
+        """
+        return self.rig.talk(with_(pollBytes(name), FOR_OWNER, header))
+
+    def scrape(self, header: bytes | None, name: bytes) -> Talker:
+        """
+        Scrape on a new connection.
+        """
+        request = scrapeBytes(b"http://%b/metrics" % name)
+        return self.rig.talk(with_(request, FOR_PROXY, header))
+
+    def push(self, header: bytes, id: bytes) -> bytes:
+        """
+        @return: what is said to who brings the answer of a scrape.
+        """
+        return self.rig.ask(with_(pushBytes(OK % id), FOR_OWNER, header))
+
+    def hangUp(self, *talkers: Talker) -> None:
+        """
+        Close connections.
+        """
+        for talker in talkers:
+            self.rig.hangUp(talker)
+
+    def assertDenied(self, **counts: int) -> None:
+        """
+        So many requests were denied, by why.
+        """
+        for why, count in counts.items():
+            reason = why.replace("_", " ")
+            self.assertEqual(self.rig.metric(DENIED, reason=reason), count)
+
+
+class PushTests(GateTestCase):
+    """
+    Whose answers are taken.
+    """
+
+    def test_foreign(self) -> None:
+        """
+        An answer is taken only from whom the scrape was given to: to anybody else
+        it is as if there were no such scrape. That is counted and logged, and the
+        scraper gets the right one.
+        """
+        self.gate()
+        poll = self.poll(A, b"a.example")
+        other = self.poll(B, b"b.example")
+        scrape = self.scrape(SCRAPER, b"a.example")
+        id = idIn(heard(poll))
+        self.assertEqual(self.push(B, id), NOBODY_WAITS)
+        self.assertEqual(self.push(B, b"no-such-id"), NOBODY_WAITS)
+        self.assertDenied(not_whom_the_scrape_was_given_to=1)
+        self.assertIn("to token b.example at", self.logged[-1])
+        self.assertEqual(heard(scrape), b"")
+        self.assertEqual(self.push(A, id), PUSHED)
+        self.assertEqual(statusOf(heard(scrape)), 200)
+        self.hangUp(poll, other, scrape)
+
+    def test_foreignUser(self) -> None:
+        """
+        It is the same where all who have a password may do everything.
+        """
+        users = "".join(f"  {n}: {hashed(n.encode()).decode()}\n" for n in "ab")
+        self.gate(f"basic_auth_users:\n{users}")
+        a, b = basic(b"a", b"a"), basic(b"b", b"b")
+        poll, scrape = self.poll(a, b"t1"), self.scrape(b, b"t1")
+        id = idIn(heard(poll))
+        self.assertEqual(self.push(b, id), NOBODY_WAITS)
+        self.assertEqual(self.push(a, id), PUSHED)
+        self.hangUp(poll, scrape)
+
+    def test_elsewhere(self) -> None:
+        """
+        Where somebody is known by his network alone, an answer may come from
+        another address of it, and from no other network.
+        """
+        self.gate(
+            "pushprox:\n  roles:\n"
+            "    scraper: {anyone: true, scrape: [t1]}\n"
+            "    one: {networks: [10.1.0.0/16], poll: [t1]}\n"
+            "    two: {networks: [10.2.0.0/16], poll: [t1]}\n"
+        )
+        poll = talkFrom(self.rig, "10.1.0.1")
+        self.rig.say(poll, pollBytes(b"t1"))
+        scrape = self.rig.scrape()
+        push = pushBytes(OK % idIn(heard(poll)))
+        for address, expected in (("10.2.0.1", NOBODY_WAITS), ("10.1.9.9", PUSHED)):
+            talker = talkFrom(self.rig, address)
+            self.rig.say(talker, push)
+            self.assertEqual(heard(talker), expected)
+            self.hangUp(talker)
+        self.hangUp(poll, scrape)
+
+
+class RevokedTests(GateTestCase):
+    """
+    Who loses what he had.
+    """
+
+    def assertDismissed(self, poll: Talker) -> None:
+        """
+        A poll was ended, and says why.
+        """
+        answer = heard(poll)
+        self.assertEqual(
+            answer.partition(b"\r\n")[0],
+            b"HTTP/1.1 403 Not allowed to poll as a.example any more",
+        )
+        self.hangUp(poll)
+
+    def test_parked(self) -> None:
+        """
+        Who is struck off, has another token or another role, or is not let do
+        that any more, loses his parked poll as soon as anybody asks for anything;
+        the others keep theirs.
+        """
+        for config in (
+            CONFIG.replace(f"    a.example: {digest('a')}\n", ""),
+            CONFIG.replace(digest("a"), digest("A")),
+            CONFIG.replace('poll: ["*.example"]', "poll: [b.example]"),
+            CONFIG.replace("    fleet:\n", "    fleet:\n      anyone: false\n").replace(
+                '      tokens: ["*.example"]', "      tokens: [b.example]"
+            ),
+        ):
+            self.gate()
+            poll, other = self.poll(A, b"a.example"), self.poll(B, b"b.example")
+            self.change(config)
+            scrape = self.scrape(SCRAPER, b"b.example")
+            self.assertDismissed(poll)
+            self.assertEqual(self.push(B, idIn(heard(other))), PUSHED)
+            again = self.poll(A, b"a.example")
+            self.assertIn(statusOf(heard(again)), (401, 403))
+            self.hangUp(other, scrape, again)
+
+    def test_unchanged(self) -> None:
+        """
+        A change that is not about him leaves him his poll.
+        """
+        self.gate()
+        poll = self.poll(A, b"a.example")
+        self.change(CONFIG + "# again\n")
+        scrape = self.scrape(SCRAPER, b"a.example")
+        self.assertEqual(self.push(A, idIn(heard(poll))), PUSHED)
+        self.hangUp(poll, scrape)
+
+    def test_users(self) -> None:
+        """
+        Likewise who has a password: another password ends his poll. So does the
+        first section that says who may do what.
+        """
+        own, others = hashed(b"a").decode(), hashed(b"b").decode()
+        config = f"basic_auth_users:\n  a: {own}\n"
+        for change in (
+            config.replace(own, others),
+            config + "pushprox: {roles: {}}\n",
+        ):
+            self.gate(config)
+            poll = self.poll(basic(b"a", b"a"), b"a.example")
+            self.change(change)
+            self.rig.ask(page(b"/"))
+            self.assertDismissed(poll)
+
+    def test_pushed(self) -> None:
+        """
+        Who is struck off after he took a scrape cannot bring its answer any more.
+        """
+        self.gate()
+        poll = self.poll(A, b"a.example")
+        scrape = self.scrape(SCRAPER, b"a.example")
+        id = idIn(heard(poll))
+        self.change(CONFIG.replace(f"    a.example: {digest('a')}\n", ""))
+        self.assertEqual(self.push(A, id), ASKS_OWNER)
+        self.rig.net.pass_(5)
+        self.assertEqual(statusOf(heard(scrape)), 504)
+        self.hangUp(poll, scrape)
+
+
+TLS = """\
+tls_server_config:
+  cert_file: c.pem
+  key_file: k.pem
+  client_auth_type: VerifyClientCertIfGiven
+pushprox:
+  authorities:
+    ours: {ca_file: ca.pem}
+  roles:
+    scraper: {networks: [0.0.0.0/0], scrape: ["*"]}
+    fleet:
+      certificates: [{authority: ours}]
+      poll: ["*.example"]
+      from_certificate: true
+"""
+
+
+class CertificateTests(GateTestCase):
+    """
+    Who shows a certificate.
+    """
+
+    def whisper(self, leaf: trustme.LeafCert | None = None) -> Whisperer:
+        """
+        @return: a connection of who shows this one.
+        """
+        context = ssl.create_default_context()
+        self.authority.configure_trust(context)
+        if leaf is not None:
+            leaf.configure_cert(context)
+        return Whisperer(self.rig.net, context, port=self.rig.port)
+
+    def ask(self, whisperer: Whisperer, request: bytes) -> bytes:
+        """
+        @return: what is said to this.
+        """
+        whisperer.heard = b""
+        whisperer.say(request)
+        return whisperer.heard
+
+    def hangUpAll(self, *whisperers: Whisperer) -> None:
+        """
+        Close connections.
+        """
+        self.hangUp(*(whisperer.talker for whisperer in whisperers))
+
+    def revocations(self, *leaves: trustme.LeafCert, until: float = 9e9) -> bytes:
+        """
+        @return: our CA's list of what it takes back.
+        """
+        key: Any = load_pem_private_key(
+            self.authority.private_key_pem.bytes(), password=None
+        )
+        ca = x509.load_pem_x509_certificate(self.authority.cert_pem.bytes())
+        utc = datetime.UTC
+        made = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(ca.subject)
+            .last_update(datetime.datetime.fromtimestamp(0, utc))
+            .next_update(datetime.datetime.fromtimestamp(until, utc))
+        )
+        for leaf in leaves:
+            pem = leaf.cert_chain_pems[0].bytes()
+            serial = x509.load_pem_x509_certificate(pem).serial_number
+            entry = (
+                x509.RevokedCertificateBuilder()
+                .serial_number(serial)
+                .revocation_date(datetime.datetime.fromtimestamp(0, utc))
+                .build()
+            )
+            made = made.add_revoked_certificate(entry)
+        return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
+
+    def test_names(self) -> None:
+        """
+        Who may poll as what his certificate is for may poll as exactly that: not
+        as a name beside it, not by a star, not by a common name.
+        """
+        self.gate(TLS)
+        for leaf, name, status in (
+            (self.authority.issue_cert("a.example", "b.example"), b"a.example", 0),
+            (self.authority.issue_cert("a.example", "b.example"), b"B.example", 0),
+            (self.authority.issue_cert("a.example"), b"b.example", 403),
+            (self.authority.issue_cert("a.elsewhere"), b"a.elsewhere", 403),
+            (self.authority.issue_cert("*.example"), b"a.example", 403),
+            (self.authority.issue_cert("x.example", common_name="a.example"),
+             b"a.example", 403),
+            (self.authority.issue_cert("10.1.2.3"), b"10.1.2.3", 403),
+        ):  # fmt: skip
+            whisperer = self.whisper(leaf)
+            answer = self.ask(whisperer, pollBytes(name))
+            self.assertEqual(statusOf(answer), status, (name, answer))
+            self.hangUpAll(whisperer)
+
+    def test_tenants(self) -> None:
+        """
+        The CA of one tenant cannot make certificates for the names of another.
+        """
+        other = trustme.CA()
+        self.gate("# nothing yet")
+        self.put("b.pem", other.cert_pem.bytes())
+        config = TLS.replace(
+            "    ours: {ca_file: ca.pem}\n",
+            "    ours: {ca_file: ca.pem}\n    b: {ca_file: b.pem}\n",
+        ) + (
+            "    tenant:\n      certificates: [{authority: b}]\n"
+            "      poll: ['*.b.example']\n      from_certificate: true\n"
+        )
+        web = self.folder / "tls.yml"
+        web.write_text(config.replace('"*.example"', "a.example"))
+        self.rig = ProxyRig(self, web=web)
+        for authority, name, status in (
+            (self.authority, "a.example", 0),
+            (self.authority, "t.b.example", 403),
+            (other, "t.b.example", 0),
+            (other, "a.example", 403),
+        ):
+            whisperer = self.whisper(authority.issue_cert(name))
+            answer = self.ask(whisperer, pollBytes(name.encode()))
+            self.assertEqual(statusOf(answer), status, name)
+            self.hangUpAll(whisperer)
+
+    def test_expires(self) -> None:
+        """
+        A certificate that expires is no good from that moment on, also on a
+        connection that is open and for a poll that is parked.
+        """
+        leaf = self.authority.issue_cert("a.example")
+        pem = leaf.cert_chain_pems[0].bytes()
+        until = x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
+        self.gate(TLS, at=until - 10)
+        line, parked, scraper = self.whisper(leaf), self.whisper(leaf), self.whisper()
+        parked.say(pollBytes(b"a.example"))
+        refused = self.ask(line, page(b"/clients"))
+        self.assertTrue(refused.startswith(b"HTTP/1.1 403 Not allowed to read "))
+        self.rig.net.pass_(10)
+        self.assertEqual(statusOf(self.ask(line, pollBytes(b"a.example"))), 403)
+        self.assertIn("(expired certificate)", self.logged[-1])
+        scraper.say(scrapeBytes(b"http://a.example/metrics"))
+        parked.listen()
+        self.assertEqual(statusOf(parked.heard), 403)
+        self.assertNotIn(b"GET http", parked.heard)
+        self.hangUpAll(line, parked, scraper)
+
+    def test_revoked(self) -> None:
+        """
+        A certificate that its CA takes back is no good from the moment on in which
+        the list is read, also on a connection that is open and for a poll that is
+        parked; that of another is.
+        """
+        bad = self.authority.issue_cert("a.example")
+        good = self.authority.issue_cert("b.example")
+        self.gate(TLS)
+        self.put("ca.crl", self.revocations())
+        config = TLS.replace("ca_file: ca.pem", "ca_file: ca.pem, crl_file: ca.crl")
+        self.change(config)
+        line, other, parked = self.whisper(bad), self.whisper(good), self.whisper(bad)
+        parked.say(pollBytes(b"a.example"))
+        self.assertEqual(statusOf(self.ask(line, pollBytes(b"b.example"))), 403)
+        self.put("ca.crl", self.revocations(bad))
+        self.rig.net.pass_(LOOK_EVERY)
+        self.assertEqual(statusOf(self.ask(line, pollBytes(b"a.example"))), 403)
+        self.assertIn("(revoked certificate)", self.logged[-1])
+        self.assertEqual(statusOf(self.ask(other, pollBytes(b"b.example"))), 0)
+        parked.listen()
+        self.assertEqual(statusOf(parked.heard), 403)
+        self.hangUpAll(line, other, parked)
+
+    def test_oldList(self) -> None:
+        """
+        Where the list of what was taken back is out of date, nobody knows what is
+        on the new one: no certificate of that CA is good.
+        """
+        self.gate(TLS)
+        self.put("ca.crl", self.revocations(until=100.0))
+        self.change(TLS.replace("ca_file: ca.pem", "ca_file: ca.pem, crl_file: ca.crl"))
+        line = self.whisper(self.authority.issue_cert("a.example"))
+        self.assertEqual(statusOf(self.ask(line, pollBytes(b"b.example"))), 403)
+        self.rig.net.pass_(100)
+        self.assertEqual(statusOf(self.ask(line, pollBytes(b"a.example"))), 403)
+        self.assertIn("(revocation list of ours out of date)", self.logged[-1])
+        self.hangUpAll(line)
+
+
+class HiddenTests(GateTestCase):
+    """
+    What those learn who may not see.
+    """
+
+    def test_names(self) -> None:
+        """
+        Who may not scrape a name, or poll as it, is told the same whether there
+        is one or not, whoever he is.
+        """
+        config = CONFIG.replace('scrape: ["*.example"]', "scrape: [b.example]")
+        self.gate(config)
+        poll = self.poll(A, b"a.example")
+        for header in (SCRAPER, A, None):
+            told = set()
+            for name in (b"a.example", b"z.example"):
+                talker = self.scrape(header, name)
+                told.add(heard(talker).replace(name, b"NAME"))
+                self.hangUp(talker)
+            self.assertEqual(len(told), 1, told)
+            self.assertIn(statusOf(told.pop()), (403, 407))
+        told = set()
+        for name in (b"a.example", b"z.example"):
+            talker = self.poll(B, name)
+            told.add(heard(talker).replace(name, b"NAME"))
+            self.hangUp(talker)
+        self.assertEqual(len(told), 1, told)
+        self.hangUp(poll)
+
+    def test_clients(self) -> None:
+        """
+        The list of clients has those that its reader may scrape.
+        """
+        pages = "pages: [clients]\n"
+        fleet = ROLES.replace("      from_token: true\n", f"      {pages}")
+        config = (
+            "pushprox:\n"
+            + TOKENS
+            + fleet.replace('scrape: ["*.example"]', "scrape: [b.example]")
+        )
+        self.gate(config)
+        polls = [self.poll(A, b"a.example"), self.poll(B, b"b.example")]
+        for header, names in ((SCRAPER, [b"b.example"]), (A, [])):
+            listed = self.rig.ask(with_(page(b"/clients"), FOR_OWNER, header))
+            self.assertEqual(statusOf(listed), 200)
+            self.assertEqual(re.findall(rb"[a-z]+\.example", listed), names)
+        self.hangUp(*polls)
+
+    def test_early(self) -> None:
+        """
+        Who may poll as nobody, or scrape nothing, is refused before his body
+        comes.
+        """
+        self.gate()
+        for request, field, header in (
+            (pollBytes(b"a.example"), FOR_OWNER, SCRAPER),
+            (pushBytes(OK % b"x"), FOR_OWNER, SCRAPER),
+            (scrapeBytes(b"http://a.example/", b"Content-Length: 9"), FOR_PROXY, A),
+        ):
+            head = with_(request, field, header).partition(b"\r\n\r\n")[0]
+            talker = self.rig.talk(head + b"\r\n\r\n")
+            self.assertEqual(statusOf(heard(talker)), 403)
+            self.hangUp(talker)
+
+
+class AskerTests(GateTestCase):
+    """
+    Who asks.
+    """
+
+    def test_anyone(self) -> None:
+        """
+        What everybody may do, nobody in particular may do, too; but who says who
+        he is has to be right.
+        """
+        self.gate(CONFIG + "    all: {anyone: true, pages: [metrics]}\n")
+        for header, status in ((None, 200), (A, 200), (b"Bearer wrong", 401)):
+            answer = self.rig.ask(with_(page(b"/metrics"), FOR_OWNER, header))
+            self.assertEqual(statusOf(answer), status, header)
+        self.assertEqual(self.rig.ask(page(b"/")), ASKS_OWNER)
+        self.assertEqual(self.rig.ask(scrapeBytes()), ASKS_PROXY)
+
+    def test_noUsers(self) -> None:
+        """
+        Where there are tokens only, a password is wrong, and costs nothing.
+        """
+        self.gate()
+        request = with_(page(b"/clients"), FOR_OWNER, basic(b"scraper", b"x"))
+        self.assertEqual(self.rig.ask(request), ASKS_OWNER)
+        self.assertDenied(wrong_credentials=1)
+
+    def test_told(self) -> None:
+        """
+        The log tells who was not allowed what, and metrics count it.
+        """
+        self.gate()
+        self.rig.ask(with_(page(b"/metrics"), FOR_OWNER, SCRAPER))
+        said = re.sub(r"\b\d+(\.\d+){3}", "10.0.0.9", self.logged[-1])
+        self.assertEqual(
+            said,
+            "Denied GET /metrics to token scraper at 10.0.0.9:"
+            " Not allowed to read /metrics",
+        )
+        self.assertDenied(not_allowed=1, wrong_credentials=0)
+
+    def test_doubts(self) -> None:
+        """
+        What may be a slip is said at the start, and again when the file is read
+        again.
+        """
+        config = CONFIG.replace("tokens: [scraper]", "tokens: [scrapper]")
+        self.gate(config)
+        doubts = [
+            f"{self.folder / 'web.yml'}: pushprox: {text}"
+            for text in (
+                "token scraper has no role, and may do nothing of his own",
+                "role scraper is for token scrapper, and there is none",
+            )
+        ]
+        self.assertEqual(self.logged, doubts)
+        self.change(config + "# again\n")
+        self.rig.ask(page(b"/-/healthy"))
+        self.assertEqual(self.logged, doubts * 2)
+
+    def test_forgets(self) -> None:
+        """
+        What askers may do is remembered of so many, and of more it is found out
+        again.
+        """
+        self.patch(gate, "KEPT", 1)
+        self.gate()
+        for header, status in ((A, 403), (SCRAPER, 200), (B, 403), (SCRAPER, 200)):
+            answer = self.rig.ask(with_(page(b"/clients"), FOR_OWNER, header))
+            self.assertEqual(statusOf(answer), status)
+
+    def test_sources(self) -> None:
+        """
+        Where a request comes from is the address of its connection, the zone of
+        which does not matter, nor whether IPv4 is dressed up as IPv6.
+        """
+        for address, source in (
+            (IPv4Address("TCP", "10.0.0.1", 9), "10.0.0.1"),
+            (IPv6Address("TCP", "::ffff:10.0.0.1", 9), "10.0.0.1"),
+            (IPv6Address("TCP", "fe80::1%eth0", 9), "fe80::1"),
+            (UNIXAddress(b"/run/p"), None),
+            (None, None),
+        ):
+            request: Any = SimpleNamespace(client=address)
+            self.assertEqual(sourceOf(request), source and ip_address(source))
