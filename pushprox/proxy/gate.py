@@ -9,7 +9,7 @@ himself was turned away by the L{Guard<pushprox.guard.Guard>} before.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv6Address, ip_address
 from weakref import WeakKeyDictionary
 
@@ -75,9 +75,16 @@ class Gate(Admission):
         access: Access | None = request.access
         if access is None:
             access = request.access = self._access(
-                request.credential, request.channel, sourceOf(request)
+                request.credential, request.channel, self._sourceOf(request)
             )
         return access
+
+    def _sourceOf(self, request: Request) -> Address | None:
+        """
+        @return: where a request comes from, if that matters.
+        """
+        roles = self._file.config.roles
+        return sourceOf(request) if roles and roles.lookAtSource else None
 
     def _access(
         self, credential: Credential | None, line: Line, source: Address | None
@@ -133,7 +140,11 @@ class Gate(Admission):
             as this name.
         """
         return partial(
-            self._mayPoll, request.credential, request.channel, sourceOf(request), name
+            self._mayPoll,
+            request.credential,
+            request.channel,
+            sourceOf(request),
+            name,
         )
 
     def _mayPoll(
@@ -167,9 +178,13 @@ def sourceOf(request: Request) -> Address | None:
     """
     @return: where a request comes from; L{None} for what has no address.
     """
-    host = getattr(request.client, "host", None)
+    return _addressIn(str(getattr(request.client, "host", None)))
+
+
+@lru_cache(KEPT)
+def _addressIn(host: str) -> Address | None:
     try:
-        address = ip_address(str(host).partition("%")[0])
+        address = ip_address(host.partition("%")[0])
     except ValueError:
         return None
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:

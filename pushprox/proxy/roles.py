@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from ipaddress import ip_network
 
 import attrs
@@ -35,6 +36,13 @@ class Roles:
     roles: tuple[Role, ...]
     trusted: tuple[Network, ...] = ()
     doubts: tuple[str, ...] = ()
+
+    @cached_property
+    def lookAtSource(self) -> bool:
+        """
+        Whether it matters where a request comes from.
+        """
+        return any(role.networks for role in self.roles)
 
 
 def readRoles(section: Section, config: WebConfig, folder: str) -> WebConfig:
