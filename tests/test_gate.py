@@ -27,7 +27,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pushprox.credentials import digestOf
 from pushprox.proxy import gate
 from pushprox.proxy.gate import sourceOf
-from pushprox.webfile import LOOK_EVERY
+from pushprox.watched import LOOK_EVERY
 from tests.internet import Talker
 from tests.rigs import (
     OK,
