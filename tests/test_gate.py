@@ -21,10 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import execute
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.credentials import digestOf
+from pushprox.passwords import Work
 from pushprox.proxy import gate
 from pushprox.proxy.gate import sourceOf
 from pushprox.watched import LOOK_EVERY
@@ -99,11 +101,12 @@ class GateTestCase(SynchronousTestCase):
     authority = trustme.CA()
     leaf = authority.issue_cert("proxy.example")
 
-    def gate(self, config: str = CONFIG, at: float = 0.0) -> None:
+    def gate(self, config: str = CONFIG, at: float = 0.0, work: Work = execute) -> None:
         """
         Start it.
 
         @param at: what time it is.
+        @param work: compares passwords.
         """
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
@@ -122,7 +125,7 @@ class GateTestCase(SynchronousTestCase):
 
         globalLogPublisher.addObserver(keep)
         self.addCleanup(globalLogPublisher.removeObserver, keep)
-        self.rig = ProxyRig(self, web=self.folder / "web.yml")
+        self.rig = ProxyRig(self, web=self.folder / "web.yml", work=work)
         self.rig.net.rightNow = at
 
     def put(self, name: str, content: bytes) -> None:
@@ -334,9 +337,9 @@ pushprox:
 """
 
 
-class CertificateTests(GateTestCase):
+class CertificateTestCase(GateTestCase):
     """
-    Who shows a certificate.
+    A proxy that those talk to who show certificates.
     """
 
     def whisper(self, leaf: trustme.LeafCert | None = None) -> Whisperer:
@@ -362,6 +365,23 @@ class CertificateTests(GateTestCase):
         Close connections.
         """
         self.hangUp(*(whisperer.talker for whisperer in whisperers))
+
+    def tenants(self, other: trustme.CA) -> None:
+        """
+        Start it for two tenants: ours, who has C{a.example}, and another, who has
+        C{*.b.example}.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        other.cert_pem.write_to_path(str(folder / "b.pem"))
+        config = TLS.replace(
+            "    ours: {ca_file: ca.pem}\n",
+            f"    ours: {{ca_file: ca.pem}}\n    b: {{ca_file: {folder.absolute() / 'b.pem'}}}\n",
+        ) + (
+            "    tenant:\n      certificates: [{authority: b}]\n"
+            "      poll: ['*.b.example']\n      from_certificate: true\n"
+        )
+        self.gate(config.replace('"*.example"', "a.example"))
 
     def revocations(self, *leaves: trustme.LeafCert, until: float = 9e9) -> bytes:
         """
@@ -390,6 +410,12 @@ class CertificateTests(GateTestCase):
             made = made.add_revoked_certificate(entry)
         return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
 
+
+class CertificateTests(CertificateTestCase):
+    """
+    Who shows a certificate.
+    """
+
     def test_names(self) -> None:
         """
         Who may poll as what his certificate is for may poll as exactly that: not
@@ -416,18 +442,7 @@ class CertificateTests(GateTestCase):
         The CA of one tenant cannot make certificates for the names of another.
         """
         other = trustme.CA()
-        self.gate("# nothing yet")
-        self.put("b.pem", other.cert_pem.bytes())
-        config = TLS.replace(
-            "    ours: {ca_file: ca.pem}\n",
-            "    ours: {ca_file: ca.pem}\n    b: {ca_file: b.pem}\n",
-        ) + (
-            "    tenant:\n      certificates: [{authority: b}]\n"
-            "      poll: ['*.b.example']\n      from_certificate: true\n"
-        )
-        web = self.folder / "tls.yml"
-        web.write_text(config.replace('"*.example"', "a.example"))
-        self.rig = ProxyRig(self, web=web)
+        self.tenants(other)
         for authority, name, status in (
             (self.authority, "a.example", 0),
             (self.authority, "t.b.example", 403),
