@@ -171,6 +171,7 @@ class AllTests(CrowdTestCase):
         self.serve(Limits(connections=1000))
         transports = []
         for _ in range(5000):
+            self.net.rightNow += 0.001
             line = self.site.buildProtocol(None)
             transports.append(StringTransport())
             line.makeConnection(transports[-1])

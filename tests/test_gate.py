@@ -373,11 +373,10 @@ class CertificateTestCase(GateTestCase):
         """
         folder = Path(self.mktemp())
         folder.mkdir()
-        other.cert_pem.write_to_path(str(folder / "b.pem"))
-        config = TLS.replace(
-            "    ours: {ca_file: ca.pem}\n",
-            f"    ours: {{ca_file: ca.pem}}\n    b: {{ca_file: {folder.absolute() / 'b.pem'}}}\n",
-        ) + (
+        path = folder.absolute() / "b.pem"
+        other.cert_pem.write_to_path(str(path))
+        ours = "    ours: {ca_file: ca.pem}\n"
+        config = TLS.replace(ours, f"{ours}    b: {{ca_file: {path}}}\n") + (
             "    tenant:\n      certificates: [{authority: b}]\n"
             "      poll: ['*.b.example']\n      from_certificate: true\n"
         )
