@@ -32,6 +32,7 @@ WITHOUT_TWISTED = (
     "pushprox.headers",
     "pushprox.message",
     "pushprox.names",
+    "pushprox.sources",
     "pushprox.webconfig",
     "pushprox.proxy.access",
     "pushprox.client.policy",
