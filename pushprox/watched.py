@@ -45,6 +45,7 @@ class Watch:
         """
         Watch these, which are about to be read, and no others.
         """
+        self._due = self._clock.seconds() + LOOK_EVERY
         self._seen.clear()
         self.also(*paths)
 

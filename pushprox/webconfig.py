@@ -22,6 +22,7 @@ import attrs
 import yaml
 
 from pushprox.durations import duration
+from pushprox.sources import Network, networkFrom
 
 _T = TypeVar("_T")
 
@@ -209,6 +210,7 @@ class WebConfig:
     @ivar tokens: who has a token, by its SHA-256 in hex.
     @ivar roles: what those may who are let in, nobody in particular among them;
         L{None} for everything. It is for one program to say what that is.
+    @ivar trustedProxies: who may say where a request comes from.
     """
 
     tls: TLSServer | None = None
@@ -217,6 +219,7 @@ class WebConfig:
     rateLimit: RateLimit | None = None
     tokens: Mapping[bytes, str] = attrs.field(factory=dict, repr=False)
     roles: Any = None
+    trustedProxies: tuple[Network, ...] = ()
 
     @property
     def knowsAnybody(self) -> bool:

@@ -8,7 +8,8 @@ of one that can. Does not know what is done with what stands there.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from OpenSSL.SSL import SSL_CB_HANDSHAKE_DONE, Connection
@@ -24,6 +25,7 @@ from zope.interface import implementer
 from pushprox.authorities import NO_AUTHORITIES, Authorities
 from pushprox.options import Options
 from pushprox.secrets import warnOfOpenFiles
+from pushprox.sources import Network
 from pushprox.tls import SecureEndpoint, ServerCreator
 from pushprox.watched import Watch
 from pushprox.webconfig import (
@@ -137,8 +139,16 @@ class WebFile:
         What is in force, which is not older than a second.
         """
         if self._watch.sawChange():
-            self._readAgain()
+            with suppress(ValueError):  # it was logged
+                self.reload()
         return self._config
+
+    def trusted(self) -> Sequence[Network]:
+        """
+        @return: the proxies that are believed when they say where a request comes
+            from.
+        """
+        return self.config.trustedProxies
 
     @property
     def secrets(self) -> tuple[str | None, ...]:
@@ -147,7 +157,13 @@ class WebFile:
         """
         return (self.path, self._tls.key.path if self._tls else None)
 
-    def _readAgain(self) -> None:
+    def reload(self) -> None:
+        """
+        Read it again at once, changed or not.
+
+        @raise ValueError: if it cannot be used. What was read before stays in
+            force, and the log has been told.
+        """
         try:
             config, tls, authorities = self._read()
             if (tls is not None) != self.speaksTLS:
@@ -169,7 +185,7 @@ class WebFile:
         except ValueError as error:
             self.isCurrent = False
             self._log.error("What was read before stays in force: {error}", error=error)
-            return
+            raise
         self.isCurrent = True
         self._config, self._tls, self._authorities = config, tls, authorities
         if self.speaksTLS:

@@ -24,6 +24,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from zope.interface.verify import verifyObject
 
+from pushprox.proxy.roles import readRoles
 from pushprox.tls import KEYS_LIFE, SecureEndpoint, endpointFromString
 from pushprox.watched import LOOK_EVERY
 from pushprox.webfile import WebFile
@@ -448,6 +449,32 @@ class ChangeTests(WebFileTestCase):
             self.assertTrue(file.isCurrent)
             self.assertEqual(self.logged.pop(), f"info: Read {self.path} again")
             self.logged.clear()
+
+    def test_reload(self) -> None:
+        """
+        It can be read again at once, changed or not. That it cannot be used is
+        told to who asked for that as well as to the log.
+        """
+        self.put("web.yml", "pushprox: {trusted_proxies: [10.0.0.1]}")
+        file = WebFile(str(self.path), self.net, {"pushprox": readRoles})
+        self.assertEqual(list(map(str, file.trusted())), ["10.0.0.1/32"])
+        self.put("web.yml", "pushprox: {}")
+        file.reload()
+        self.assertEqual(file.trusted(), ())
+        file.reload()
+        self.assertEqual(self.logged, [f"info: Read {self.path} again"] * 2)
+        self.logged.clear()
+        self.put("web.yml", "nonsense")
+        error = self.assertRaises(ValueError, file.reload)
+        said = f"{self.path}: expected YAML with a section like tls_server_config"
+        self.assertEqual(str(error), said)
+        self.assertEqual(
+            self.logged, [f"error: What was read before stays in force: {said}"]
+        )
+        self.assertFalse(file.isCurrent)
+        self.net.pass_(LOOK_EVERY)
+        self.assertEqual(file.trusted(), ())
+        self.assertEqual(len(self.logged), 1)
 
     def test_gone(self) -> None:
         """

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
 import attrs
 
+from pushprox.sources import Address, Network, isIn
+
 if TYPE_CHECKING:
     from pushprox.authorities import Shown
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 #: What may be granted beside scrapes and polls, and the paths these words stand
 #: for.
@@ -144,14 +143,11 @@ class Role:
             or (asker.user is not None and self.users.has(asker.user))
             or (asker.token is not None and self.tokens.has(asker.token))
             or (asker.certificate is not None and self._vouches(asker.certificate))
-            or (asker.source is not None and self._isNear(asker.source))
+            or isIn(asker.source, self.networks)
         )
 
     def _vouches(self, shown: Shown) -> bool:
         return any(bearer.fits(shown) for bearer in self.bearers)
-
-    def _isNear(self, source: Address) -> bool:
-        return any(source in network for network in self.networks)
 
     def grantsPoll(self, asker: Asker, name: str) -> bool:
         """

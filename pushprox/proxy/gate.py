@@ -24,10 +24,11 @@ from pushprox.authorities import NO_AUTHORITIES, Authorities, Shown
 from pushprox.channel import Line
 from pushprox.credentials import Credential
 from pushprox.guard import FOREIGN, Guard
-from pushprox.proxy.access import Access, Address, Asker
+from pushprox.proxy.access import Access, Asker
 from pushprox.proxy.admission import Admission
 from pushprox.proxy.roles import Roles
 from pushprox.request import Request
+from pushprox.sources import Address
 from pushprox.webfile import WebFile
 
 #: Askers of whom is remembered what they may do.

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from ipaddress import ip_network
 
 import attrs
 
-from pushprox.proxy.access import PAGES, Bearer, Globs, Network, Role
+from pushprox.proxy.access import PAGES, Bearer, Globs, Role
+from pushprox.sources import Network, networkFrom
 from pushprox.webconfig import BOOLEANS, Authority, Section, WebConfig
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -29,12 +29,10 @@ class Roles:
     What stands in the section.
 
     @ivar roles: all of them.
-    @ivar trusted: who may say on whose behalf a request is made.
     @ivar doubts: what may be a slip of whoever wrote it, one line each.
     """
 
     roles: tuple[Role, ...]
-    trusted: tuple[Network, ...] = ()
     doubts: tuple[str, ...] = ()
 
     @cached_property
@@ -69,9 +67,13 @@ def readRoles(section: Section, config: WebConfig, folder: str) -> WebConfig:
     known = {authority.name for authority in authorities}
     entries = section.section("roles")
     roles = tuple(_readRole(entries, name, known) for name in entries.names)
-    config = attrs.evolve(config, tls=tls, tokens=tokens)
-    trusted = _readNetworks(section, "trusted_proxies")
-    found = Roles(roles, trusted, tuple(_doubts(roles, config)))
+    config = attrs.evolve(
+        config,
+        tls=tls,
+        tokens=tokens,
+        trustedProxies=_readNetworks(section, "trusted_proxies"),
+    )
+    found = Roles(roles, tuple(_doubts(roles, config)))
     return attrs.evolve(config, roles=found)
 
 
@@ -167,9 +169,9 @@ def _readNetworks(section: Section, key: str) -> tuple[Network, ...]:
     networks = []
     for text in section.texts(key) or ():
         try:
-            networks.append(ip_network(text))
-        except ValueError:
-            section.refuse(key, f"networks like 10.1.0.0/16, got {text!r}")
+            networks.append(networkFrom(text))
+        except ValueError as error:
+            section.refuse(key, str(error))
     return tuple(networks)
 
 
