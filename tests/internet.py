@@ -529,6 +529,14 @@ class Internet(Clock):
         factory.startedConnecting(dialling)
         return dialling
 
+    def callFromThread(
+        self, callable: Callable[..., object], *args: Any, **kw: Any
+    ) -> None:
+        """
+        Call in the next turn.
+        """
+        self.callLater(0, callable, *args, **kw)
+
     # Time and movement.
 
     def settle(self) -> None:
