@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
 
 from pushprox.limits import Limits
-from pushprox.networks import networkOf
+from pushprox.sources import networkOf, peerOf
 
 if TYPE_CHECKING:
     from pushprox.channel import Line
@@ -100,18 +100,25 @@ class Crowd:
             if not self._perSource[source]:
                 del self._perSource[source]
 
-    def _sourceOf(self, address: Any) -> str:
+    def _sourceOf(self, address: object) -> str:
         """
         @return: as what an address counts; nothing where nobody counts, and for
             those of this machine who use no address.
         """
         if not self._limits.connectionsPerAddress:
             return ""
-        host = getattr(address, "host", None)
-        return networkOf(host) if host else ""
+        source = peerOf(address)
+        return "" if source is None else networkOf(source)
+
+    @property
+    def count(self) -> int:
+        """
+        How many there are.
+        """
+        return sum(map(len, self._places))
 
     def _isFull(self) -> bool:
-        return sum(map(len, self._places)) >= self._limits.connections
+        return self.count >= self._limits.connections
 
     def _makeRoom(self) -> bool:
         """

@@ -11,7 +11,7 @@ else they are in C{Authorization} and a 401 asks for them (RFC 9110 section 11).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil
 
 import attrs
@@ -26,10 +26,10 @@ from pushprox.buckets import Bucket, Buckets
 from pushprox.credentials import Credential, digestOf, readBearer
 from pushprox.headers import joinFields
 from pushprox.metrics import Ledger
-from pushprox.networks import networkOf
 from pushprox.passwords import Busy, Passwords, Work, readBasic
 from pushprox.request import Request, StreamingResource
 from pushprox.site import Crossroads
+from pushprox.sources import Address, Network, networkOf, peerOf, sourceOf
 from pushprox.webconfig import RateLimit, WebConfig
 from pushprox.webfile import WebFile
 
@@ -49,6 +49,8 @@ OPEN = (b"/-/healthy",)
 
 # In the authority of a request's target, which may be all of it.
 _CREDENTIALS = re.compile(r"\A([^/]*//)?[^/]*@")
+
+_FORWARDED = b"x-forwarded-for"
 
 _ASKING = b'Basic realm="pushprox"'
 
@@ -104,17 +106,6 @@ FORBIDDEN = "not allowed"
 FOREIGN = "not whom the scrape was given to"
 
 
-def peerOf(request: Request) -> str:
-    """
-    @return: the address of the other side, as it is counted: of IPv6 the network,
-        since who has one address of it has all.
-    """
-    host = getattr(request.client, "host", None)
-    if host is None:
-        return "a local socket"
-    return networkOf(host)
-
-
 Find = Callable[[Request], IResource]
 
 
@@ -146,14 +137,17 @@ class Guard:
         ledger: Ledger,
         work: Work,
         isForOthers: Callable[[Request], bool] = lambda request: False,
+        trusted: Callable[[], Sequence[Network]] = tuple,
     ) -> None:
         """
         @param work: compares passwords, which takes long.
         @param isForOthers: whether a request is for somebody else, by way of us.
+        @param trusted: the proxies that may say where a request comes from.
         """
         self._file = file
         self._clock = clock
         self._isForOthers = isForOthers
+        self._trusted = trusted
         self._passwords = Passwords(work)
         self._attempts = Buckets(REGAIN, ATTEMPTS, ADDRESSES)
         self._lines = Bucket(1.0, LINES)
@@ -173,6 +167,13 @@ class Guard:
             "Whether what stands in the web config file is what is in force.",
             lambda: file.isCurrent,
         )
+
+    def sourceOf(self, request: Request) -> Address | None:
+        """
+        @return: where a request comes from; L{None} for a local socket.
+        """
+        said = [v for name, v in request.fields if name.lower() == _FORWARDED]
+        return sourceOf(peerOf(request.client), said, self._trusted())
 
     def headLines(self) -> bytes:
         """
@@ -282,7 +283,10 @@ class Guard:
         Find out about a password of which nothing is known yet, and then turn to
         whoever is to answer.
         """
-        passwords, attempts = self._passwords, self._attempts.of(peerOf(request))
+        passwords, attempts = (
+            self._passwords,
+            self._attempts.of(networkOf(self.sourceOf(request))),
+        )
         # Who waits for what is compared already costs nothing.
         isNew = not passwords.isCompared(header)
         if isNew and not attempts.take(self._clock.seconds()):
@@ -338,14 +342,14 @@ class Guard:
             )
 
     def _who(self, request: Request, header: bytes | None) -> str:
-        known = request.credential
+        known, where = request.credential, networkOf(self.sourceOf(request))
         if known is not None:
-            return f"{known.kind} {known.name} at {peerOf(request)}"
+            return f"{known.kind} {known.name} at {where}"
         said = readBasic(header) if header is not None else None
         # Any other name may be a password, in the wrong place.
         isKnown = said is not None and said[0] in self._file.config.users
         user = f"user {said[0].decode('utf-8')} at " if said and isKnown else ""
-        return f"{user}{peerOf(request)}"
+        return f"{user}{where}"
 
 
 class _Doubt(StreamingResource):

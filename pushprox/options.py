@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from twisted import __version__ as twistedVersion
@@ -39,6 +39,9 @@ BACKLOG = 4096
 
 # A letter somewhere, or "300.1.1.1" would be looked up as a name.
 _HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]+")
+
+# What a description of an endpoint begins with.
+_ENDPOINTS = ("tcp", "tcp6", "ssl", "tls", "unix", "systemd", "haproxy")
 
 # name=value or value, of the description of an endpoint.
 _WORD = re.compile(
@@ -94,6 +97,21 @@ def listenEndpoint(
     kind = "tcp6" if ":" in host else "tcp"
     interface = quoteStringArgument(host)
     return f"{kind}:{int(port)}:interface={interface}:backlog={backlog}"
+
+
+def anyEndpoint(text: str) -> str:
+    """
+    @param text: as for L{listenEndpoint}, or the description of an endpoint:
+        C{tcp:8080} is one, and no host of that name.
+    @return: the description of an endpoint.
+    """
+    if text.partition(":")[0].lower() in _ENDPOINTS:
+        return text
+    try:
+        return listenEndpoint(text)
+    except ValueError:
+        # Its type may be a plugin's.
+        return text
 
 
 def endpointWords(description: str) -> tuple[list[str], dict[str, str]]:
@@ -173,6 +191,15 @@ webParameters: list[list[Any]] = [
         None,
         "File with TLS, passwords, headers and a rate limit for what is served, in"
         " the format of Prometheus's programs.",
+    ],
+]
+
+#: Likewise, without a value.
+webFlags: list[list[Any]] = [
+    [
+        "web.enable-lifecycle",
+        None,
+        "Read the file of --web.config.file again at a POST or PUT of /-/reload.",
     ],
 ]
 
@@ -337,13 +364,32 @@ class Program(MultiService):
     def __init__(
         self,
         options: Options,
-        setSignal: Callable[[int, signal.Handlers], object] = signal.signal,
+        setSignal: Callable[[int, Any], object] = signal.signal,
         settle: Callable[[], None] = settleMemory,
     ) -> None:
         super().__init__()
         self._options = options
         self._setSignal = setSignal
         self._settle = settle
+        self._hungUp: Callable[[int, object], object] | None = None
+
+    def reloadBy(
+        self,
+        reload: Callable[[], object],
+        inReactor: Callable[[Callable[[], object]], object],
+    ) -> None:
+        """
+        @param reload: what a SIGHUP asks for. It may raise L{ValueError}, of which
+            the log has been told.
+        @param inReactor: calls it in the reactor's next turn, whatever the process
+            is at; C{reactor.callFromThread}.
+        """
+
+        def quietly() -> None:
+            with suppress(ValueError):
+                reload()
+
+        self._hungUp = lambda number, frame: inReactor(quietly)
 
     def setServiceParent(self, parent: Componentized | IServiceCollection) -> None:
         """
@@ -360,10 +406,13 @@ class Program(MultiService):
 
     def startService(self) -> None:
         """
-        Start, and be at peace from then on.
+        Start, and be at peace from then on. A SIGHUP does not end a program that
+        can read its files again.
         """
         super().startService()
         if self._ownsProcess:
+            if self._hungUp is not None:
+                self._setSignal(signal.SIGHUP, self._hungUp)
             self._settle()
 
     def stopService(self) -> Deferred[object]:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from pushprox.channel import Line
     from pushprox.credentials import Credential
 
+# The fields of who let go of them; one list for all.
+_NONE: Fields = []
+
 #: What stands for a status where the other side hung up before the reply.
 HUNG_UP = 499
 
@@ -372,7 +375,8 @@ class Request(server.Request):
         Let go of what came: of the fields and the body. For who has read them
         and now waits long, as thousands do.
         """
-        del self.fields, self.head, self.content
+        del self.head, self.content
+        self.fields = _NONE
 
     def pauseProducing(self) -> None:
         """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -34,6 +35,7 @@ _ENTRY = re.compile(
 SUBNET = 64
 
 
+@lru_cache(10_000)
 def addressFrom(text: str) -> Address | None:
     """
     @param text: an address of IPv4 or IPv6, which may have a zone.

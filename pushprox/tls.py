@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -44,6 +45,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
+from pushprox.announced import AnnouncedEndpoint, Announcing
 from pushprox.certificates import readFile, readIdentity
 from pushprox.options import BACKLOG, count, endpointWords, listenEndpoint
 from pushprox.secrets import warnOfOpenFiles
@@ -227,6 +229,14 @@ class SecureEndpoint:
             SecureFactory(self._creator, protocolFactory, self._clock)
         )
 
+    def over(
+        self, change: Callable[[IStreamServerEndpoint], IStreamServerEndpoint]
+    ) -> SecureEndpoint:
+        """
+        @return: the same, with something between TLS and where it listens.
+        """
+        return attrs.evolve(self, endpoint=change(self._endpoint))
+
 
 #: What Twisted's word C{sslmethod} may say, and what it means here.
 _METHODS: dict[str | None, dict[str, Any]] = {
@@ -280,16 +290,33 @@ def sslEndpoint(
     return SecureEndpoint(serverFromString(reactor, address), creator, reactor)
 
 
-def endpointFromString(reactor: Any, description: str) -> IStreamServerEndpoint:
+def endpointFromString(
+    reactor: Any,
+    description: str,
+    announcing: Announcing | None = None,
+) -> IStreamServerEndpoint:
     """
     As Twisted's L{serverFromString}, but what C{ssl:} means is said by
-    L{sslEndpoint}.
+    L{sslEndpoint}, and what C{haproxy:} means by L{pushprox.announced}.
 
+    @param announcing: what is asked of those who connect to a C{haproxy:} endpoint.
     @raise Exception: if it cannot be used. Endpoint plugins raise whatever they
         like: for a file that is missing, a word they do not know, a number that
         is none.
     """
     arguments, words = endpointWords(description)
+    if arguments and arguments[0].lower() == "haproxy":
+        if announcing is None or not announcing.trusted():
+            raise ValueError(
+                "expected trusted_proxies in the section pushprox of --web.config.file:"
+                " nobody else may connect there"
+            )
+        between = partial(AnnouncedEndpoint, announcing=announcing)
+        below = endpointFromString(reactor, description.partition(":")[2])
+        # The header comes before TLS.
+        if isinstance(below, SecureEndpoint):
+            return below.over(between)
+        return between(below)
     if arguments and arguments[0].lower() == "ssl":
         return sslEndpoint(reactor, *arguments[1:], **words)
     endpoint: IStreamServerEndpoint = serverFromString(reactor, description)

@@ -22,7 +22,7 @@ import attrs
 import yaml
 
 from pushprox.durations import duration
-from pushprox.sources import Network, networkFrom
+from pushprox.sources import Network
 
 _T = TypeVar("_T")
 

@@ -14,7 +14,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.crowd import CLOSED, PAUSE, Crowd
 from pushprox.limits import Limits
-from pushprox.networks import networkOf
 from pushprox.proxy.coordinator import Rules
 from pushprox.site import Site
 from pushprox.tls import SecureFactory
@@ -27,25 +26,6 @@ HEALTHY = get(b"/-/healthy")
 
 #: A push that tells nothing.
 UNREAD = b"POST /push HTTP/1.1\r\nHost: p\r\nContent-Length: 9\r\n\r\n"
-
-
-class NetworkTests(SynchronousTestCase):
-    """
-    Tests for L{networkOf}.
-    """
-
-    def test_networks(self) -> None:
-        """
-        Of IPv6 the network counts, of IPv4 the address, in whatever form.
-        """
-        for host, expected in (
-            ("10.1.2.3", "10.1.2.3"),
-            ("2001:db8::1:2:3:4", "2001:db8::/64"),
-            ("::ffff:10.1.2.3", "10.1.2.3"),
-            ("fe80::1%eth0", "fe80::/64"),
-            ("somewhere", "somewhere"),
-        ):
-            self.assertEqual(networkOf(host), expected)
 
 
 class CrowdTestCase(ChannelTestCase):

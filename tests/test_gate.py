@@ -8,9 +8,7 @@ from __future__ import annotations
 import datetime
 import re
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import trustme
@@ -20,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     load_pem_private_key,
 )
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import execute
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -28,7 +25,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from pushprox.credentials import digestOf
 from pushprox.passwords import Work
 from pushprox.proxy import gate
-from pushprox.proxy.gate import sourceOf
 from pushprox.watched import LOOK_EVERY
 from tests.internet import Talker
 from tests.rigs import (
@@ -649,18 +645,3 @@ class AskerTests(GateTestCase):
         for header, status in ((A, 403), (SCRAPER, 200), (B, 403), (SCRAPER, 200)):
             answer = self.rig.ask(with_(page(b"/clients"), FOR_OWNER, header))
             self.assertEqual(statusOf(answer), status)
-
-    def test_sources(self) -> None:
-        """
-        Where a request comes from is the address of its connection, the zone of
-        which does not matter, nor whether IPv4 is dressed up as IPv6.
-        """
-        for address, source in (
-            (IPv4Address("TCP", "10.0.0.1", 9), "10.0.0.1"),
-            (IPv6Address("TCP", "::ffff:10.0.0.1", 9), "10.0.0.1"),
-            (IPv6Address("TCP", "fe80::1%eth0", 9), "fe80::1"),
-            (UNIXAddress(b"/run/p"), None),
-            (None, None),
-        ):
-            request: Any = SimpleNamespace(client=address)
-            self.assertEqual(sourceOf(request), source and ip_address(source))

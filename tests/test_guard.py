@@ -6,15 +6,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import execute
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from pushprox.guard import ATTEMPTS, LINES, REGAIN, peerOf
+from pushprox.guard import ATTEMPTS, LINES, REGAIN
 from pushprox.passwords import QUEUED, THREADS, Work
 from pushprox.request import HELD
 from pushprox.watched import LOOK_EVERY
@@ -387,7 +385,8 @@ class DoubtTests(GuardTestCase):
         @return: the proxy's lines.
         """
         site: Any = next(iter(self.rig.services))
-        return list(site._site.lines)
+        [(_, served)] = site._listeners
+        return list(served.lines)
 
     def test_wrongPush(self) -> None:
         """
@@ -625,32 +624,36 @@ class AttemptsTests(GuardTestCase):
         self.assertEqual(reply.said, "401 Unauthorized")
 
 
-def peer(address: object) -> str:
+class SourceTests(GuardTestCase):
     """
-    @return: as what an address is counted.
-    """
-    request: Any = SimpleNamespace(client=address)
-    return peerOf(request)
-
-
-class PeerTests(SynchronousTestCase):
-    """
-    Tests for L{peerOf}.
+    Whose attempts are counted where a proxy stands before us.
     """
 
-    def test_peers(self) -> None:
+    def test_forwarded(self) -> None:
         """
-        Of IPv6 the network counts, of IPv4 the address, in whatever form.
+        A proxy that is trusted says who it was; whoever else says so is taken for
+        a liar himself, and what he writes before it changes nothing.
         """
-        for address, expected in (
-            (IPv4Address("TCP", "10.1.2.3", 1), "10.1.2.3"),
-            (IPv6Address("TCP", "2001:db8::1:2:3:4", 1), "2001:db8::/64"),
-            (IPv6Address("TCP", "::ffff:10.1.2.3", 1), "10.1.2.3"),
-            (IPv6Address("TCP", "fe80::1%eth0", 1), "fe80::/64"),
-            (IPv4Address("TCP", "somewhere", 1), "somewhere"),
-            (UNIXAddress("/run/x"), "a local socket"),
-        ):
-            self.assertEqual(peer(address), expected)
+        self.guard(USERS + "pushprox: {trusted_proxies: [192.0.2.1]}\n")
+        for n in range(ATTEMPTS + 2):
+            request = with_(page(b"/"), FOR_OWNER, basic(b"alice", b"%d" % n))
+            said = with_(request, b"X-Forwarded-For", b"203.0.113.%d, 198.51.100.1" % n)
+            answer = self.rig.ask(said)
+        self.assertEqual(answer, SLOWER)
+        self.assertIn("to user alice at 198.51.100.1: wrong credentials", self.logged[0])
+        other = with_(page(b"/"), FOR_OWNER, WRONG)
+        said = with_(other, b"x-forwarded-for", b"198.51.100.2")
+        self.assertEqual(self.rig.ask(said), ASKS_OWNER)
+        self.assertIn("to user alice at 198.51.100.2: wrong credentials", self.logged[-1])
+
+    def test_notTrusted(self) -> None:
+        """
+        Without trusted proxies the connection alone tells.
+        """
+        self.guard()
+        request = with_(page(b"/"), FOR_OWNER, WRONG)
+        self.rig.ask(with_(request, b"X-Forwarded-For", b"203.0.113.1"))
+        self.assertIn("to user alice at 192.0.2.1: wrong credentials", self.logged[0])
 
 
 class LogTests(GuardTestCase):

@@ -553,3 +553,48 @@ class TwistdTests(SynchronousTestCase):
         program.startService()
         program.stopService()
         self.assertEqual(calls, [])
+
+    def test_hangUp(self) -> None:
+        """
+        A SIGHUP does not end a program whose process is its own. What can be read
+        again is read in the reactor's next turn, whatever comes of that.
+        """
+        calls: list[tuple[int, Any]] = []
+        turns: list[Callable[[], object]] = []
+        read: list[int] = []
+
+        def reload() -> None:
+            read.append(1)
+            raise ValueError("broken")
+
+        program = Program(
+            self.twistd("-n")[1], lambda *call: calls.append(call), lambda: None
+        )
+        program.reloadBy(reload, turns.append)
+        program.startService()
+        [(number, hangUp)] = calls
+        self.assertEqual(number, signal.SIGHUP)
+        hangUp(number, None)
+        self.assertEqual(read, [])
+        [turn] = turns
+        turn()
+        self.assertEqual(read, [1])
+        program.stopService()
+
+    def test_noHangUp(self) -> None:
+        """
+        Who has nothing to read again, or a process that is not its own, lets
+        signals be.
+        """
+        calls: list[tuple[int, Any]] = []
+        for options, hasFile in (
+            (self.twistd("-n")[1], False),
+            (SampleOptions(), True),
+        ):
+            program = Program(options, lambda *call: calls.append(call), lambda: None)
+            if hasFile:
+                program.reloadBy(lambda: None, lambda call: call())
+            program.startService()
+            self.assertEqual(calls, [])
+            program.stopService()
+            calls.clear()

@@ -5,9 +5,15 @@ Tests for L{pushprox.proxy.serving}.
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.address import (
+    HostnameAddress,
+    IPv4Address,
+    IPv6Address,
+    UNIXAddress,
+)
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,7 +21,7 @@ from pushprox.limits import Limits
 from pushprox.proxy.coordinator import Rules
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.service import makeProxy
-from pushprox.proxy.serving import Serving, shown
+from pushprox.proxy.serving import Serving, isLoopback, shown
 from tests.internet import Internet
 from tests.rigs import SIGNED, ProxyRig, heard, idIn, pollBytes, pushBytes
 
@@ -67,7 +73,7 @@ class StartTests(SynchronousTestCase):
         serving.startService()
         self.assertEqual(set(self.net.ports), ports)
         self.assertEqual(
-            self.logged, ["Listening on 10.0.0.1:80", "Listening on 10.0.0.2:81"]
+            self.logged[:2], ["Listening on 10.0.0.1:80", "Listening on 10.0.0.2:81"]
         )
         self.successResultOf(serving.stopService())
         self.assertEqual(self.net.ports, {})
@@ -87,7 +93,9 @@ class StartTests(SynchronousTestCase):
         A port that is in use ends the program with one line that names it: a
         proxy that runs on without would be deaf.
         """
-        port = self.net.listenTCP(81, makeServing(self.net)._site)
+        factory = Factory()
+        factory.noisy = False
+        port = self.net.listenTCP(81, factory)
         serving = makeServing(self.net, "tcp:80", "tcp:81")
         error = self.assertRaises(SystemExit, serving.privilegedStartService)
         self.assertRegex(
@@ -95,6 +103,53 @@ class StartTests(SynchronousTestCase):
         )
         self.assertEqual(self.logged, [])
         port.stopListening()
+
+    def test_open(self) -> None:
+        """
+        A proxy that is open to all who reach it says so once, and by which flag
+        that changes: as a warning, unless they are all on this machine.
+        """
+        levels: list[str] = []
+
+        def keep(event: LogEvent) -> None:
+            if "--web.config.file" in event.get("log_format", ""):
+                levels.append(event["log_level"].name)
+
+        globalLogPublisher.addObserver(keep)
+        self.addCleanup(globalLogPublisher.removeObserver, keep)
+        for hosts, level in (
+            (("127.0.0.1", "127.0.0.2"), "info"),
+            (("127.0.0.1", "10.0.0.1"), "warn"),
+        ):
+            serving = makeServing(
+                self.net, *(f"tcp:{80 + n}:interface={h}" for n, h in enumerate(hosts))
+            )
+            serving.privilegedStartService()
+            serving.startService()
+            self.successResultOf(serving.stopService())
+            self.assertEqual(levels, [level])
+            levels.clear()
+        self.assertEqual(
+            self.logged[-2],
+            "Whoever reaches the proxy may scrape every client and poll under any "
+            "name (--web.config.file says who may)",
+        )
+
+    def test_loopback(self) -> None:
+        """
+        Only this machine reaches a loopback address or a local socket.
+        """
+        address: IAddress
+        for address, isLocal in (
+            (IPv4Address("TCP", "127.0.0.1", 80), True),
+            (IPv6Address("TCP", "::1", 80), True),
+            (UNIXAddress("/run/pushprox"), True),
+            (IPv4Address("TCP", "0.0.0.0", 80), False),
+            (IPv6Address("TCP", "::", 80), False),
+            (IPv4Address("TCP", "10.0.0.1", 80), False),
+            (HostnameAddress(b"some.onion", 80), False),
+        ):
+            self.assertEqual(isLoopback(Bound(address)), isLocal, address)
 
     def test_shown(self) -> None:
         """

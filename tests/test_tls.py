@@ -136,8 +136,13 @@ class Whisperer:
         context: ssl.SSLContext,
         session: ssl.SSLSession | None = None,
         port: int = 8443,
+        before: bytes = b"",
         talker: Talker | None = None,
     ) -> None:
+        """
+        @param before: what is said before TLS begins.
+        @param talker: a connection that is there already.
+        """
         self.heard = b""
         self._net = net
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -147,7 +152,7 @@ class Whisperer:
             server_hostname="proxy.example",
             session=session,
         )
-        self.talker: Talker = talker or net.talk("10.0.0.1", port)
+        self.talker: Talker = talker or net.talk("10.0.0.1", port, before)
         self._try(self.tls.do_handshake)
         self.listen()
 

@@ -7,6 +7,7 @@ some megabytes. Does not know: what is counted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,13 @@ class _LateSite(Factory):
     A site from the first connection on.
 
     @ivar guard: what stands before it, if anything does.
+    @ivar reload: what is to be done at C{/-/reload}, if anything.
     """
 
     noisy = False
     site: Site | None = None
     guard: Guard | None = None
+    reload: Callable[[], object] | None = None
 
     def __init__(self, clock: IReactorTime, registry: LateRegistry) -> None:
         self.clock = clock
@@ -62,10 +65,13 @@ class _LateSite(Factory):
     def _make(self) -> Site:
         from twisted.web.resource import Resource, getChildForRequest
 
+        from pushprox.lifecycle import Reload
         from pushprox.site import Site
 
-        root = Resource()
+        root, lifecycle = Resource(), Resource()
         root.putChild(b"metrics", MetricsResource(self._registry.make()))
+        root.putChild(b"-", lifecycle)
+        lifecycle.putChild(b"reload", Reload(self.reload))
         if self.guard is None:
             return Site(root, self.clock, limits=_LIMITS)
         front = self.guard.before(partial(getChildForRequest, root))
@@ -102,6 +108,12 @@ class OwnMetrics(Service):
         clock = self._factory.clock
         self._endpoint = file.secured(self._endpoint)
         self._factory.guard = Guard(file, clock, ledger, work)
+
+    def enableReload(self, reload: Callable[[], object]) -> None:
+        """
+        @param reload: what is to be done at C{/-/reload}.
+        """
+        self._factory.reload = reload
 
     def startService(self) -> None:
         """

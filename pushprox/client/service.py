@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from treq.client import HTTPClient
@@ -42,10 +42,14 @@ from pushprox.options import (
     logParameters,
     naming,
     readableFile,
+    webFlags,
     webParameters,
 )
 from pushprox.process import raiseFileLimit
 from pushprox.secrets import warnOfOpenFiles
+
+if TYPE_CHECKING:
+    from pushprox.webfile import WebFile
 
 #: How long one attempt to connect may take, in seconds.
 CONNECT_TIMEOUT = 10.0
@@ -158,6 +162,7 @@ class Options(BaseOptions):
         *webParameters,
         *logParameters,
     ]
+    optFlags = webFlags
 
     def postOptions(self) -> None:
         """
@@ -311,6 +316,8 @@ def makeService(
     warnOfOpenFiles(*options.secrets)
     for service in services:
         service.setServiceParent(program)
+    webFile: WebFile | None = None
+    program.reloadBy(lambda: None, reactor.callFromThread)
     if not options["metrics-addr"]:
         return program
     endpoint = serverFromString(reactor, options["metrics-addr"])
@@ -322,8 +329,12 @@ def makeService(
 
         threads = Threads(reactor)
         threads.setServiceParent(program)
-        ownMetrics.guardBy(webFileOf(options, reactor), ledger, threads.run)
+        webFile = webFileOf(options, reactor)
+        ownMetrics.guardBy(webFile, ledger, threads.run)
         ownMetrics.setServiceParent(threads)
+        program.reloadBy(webFile.reload, reactor.callFromThread)
     else:
         ownMetrics.setServiceParent(program)
+    if options["web.enable-lifecycle"]:
+        ownMetrics.enableReload(webFile.reload if webFile else lambda: None)
     return program

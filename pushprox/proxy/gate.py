@@ -9,8 +9,7 @@ himself was turned away by the L{Guard<pushprox.guard.Guard>} before.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
-from ipaddress import IPv6Address, ip_address
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -85,7 +84,7 @@ class Gate(Admission):
         @return: where a request comes from, if that matters.
         """
         roles = self._file.config.roles
-        return sourceOf(request) if roles and roles.lookAtSource else None
+        return self._guard.sourceOf(request) if roles and roles.lookAtSource else None
 
     def _access(
         self, credential: Credential | None, line: Line, source: Address | None
@@ -144,7 +143,7 @@ class Gate(Admission):
             self._mayPoll,
             request.credential,
             request.channel,
-            sourceOf(request),
+            self._guard.sourceOf(request),
             name,
         )
 
@@ -173,21 +172,3 @@ class Gate(Admission):
         Somebody brought an answer to a scrape that was given to another.
         """
         self._guard.note(request, FOREIGN, FOREIGN)
-
-
-def sourceOf(request: Request) -> Address | None:
-    """
-    @return: where a request comes from; L{None} for what has no address.
-    """
-    return _addressIn(str(getattr(request.client, "host", None)))
-
-
-@lru_cache(KEPT)
-def _addressIn(host: str) -> Address | None:
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
-from pushprox.crowd import CLOSED
+from pushprox.announced import Announcing
+from pushprox.crowd import CLOSED, Crowd
 from pushprox.metrics import Ledger
 from pushprox.proxy.coordinator import OUTCOMES, POLL_LIMITS, Coordinator
 from pushprox.proxy.resources import isScrape
 from pushprox.request import Request
-from pushprox.site import Site
 
 #: The paths whose requests are counted; others are anybody's invention.
 _COUNTED = {
@@ -116,9 +116,9 @@ class Measures:
         self._requests.add(code, path)
         self._times.add(self._clock.seconds() - request.began, path)
 
-    def watch(self, coordinator: Coordinator, site: Site) -> None:
+    def watch(self, coordinator: Coordinator, crowd: Crowd) -> None:
         """
-        Show what the coordinator and the site hold at any time.
+        Show what the coordinator and the sites hold at any time.
         """
         gauge = self._ledger.gauge
         gauge(
@@ -154,10 +154,22 @@ class Measures:
         gauge(
             "pushprox_proxy_connections",
             "Open connections.",
-            lambda: len(site.lines),
+            lambda: crowd.count,
         )
         self._ledger.total(
             "pushprox_proxy_requeued_scrapes",
             "Scrapes queued again since the line they were handed to was dead.",
             lambda: coordinator.requeued,
+        )
+
+    def watchDropped(self, announcing: Announcing) -> None:
+        """
+        Show how many connections were dropped where none but load balancers may
+        connect.
+        """
+        self._ledger.total(
+            "pushprox_proxy_dropped_connections",
+            "Connections to haproxy: endpoints that were dropped: from who is none of"
+            " trusted_proxies, or without a PROXY header.",
+            lambda: announcing.dropped,
         )

@@ -17,6 +17,7 @@ from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import Data
 
 from pushprox import __version__
+from pushprox.lifecycle import Reload
 from pushprox.metrics import MetricsResource
 from pushprox.proxy.access import PAGES
 from pushprox.proxy.admission import OPEN, Admission
@@ -157,6 +158,18 @@ LANDING_PAGE = f"""\
 
 NOT_HERE = Refusal(404, "Not Found", "404 page not found")
 
+_ELSEWHERE = "This port takes no scrapes: they go to a port of --listen.scrapes"
+ELSEWHERE = Refusal(404, _ELSEWHERE, _ELSEWHERE)
+
+#: What listeners of each kind serve, where there are several kinds, beside what all
+#: do. None of these paths stands for the scrapes.
+PARTS: dict[str, tuple[bytes, ...]] = {
+    "clients": (b"/poll", b"/push"),
+    "scrapes": (),
+    "admin": (b"/", b"/clients", b"/metrics", b"/-/ready", b"/-/reload"),
+}
+_EVERYWHERE = (b"*", b"/-/healthy")
+
 
 def isScrape(request: Request) -> bool:
     """
@@ -212,6 +225,16 @@ class Root(Crossroads):
             return self._admission.refuse(request, "Not allowed to poll")
         return self._pages.get(path, NOT_HERE)
 
+    def part(self, kind: str) -> Root:
+        """
+        @param kind: one of L{PARTS}.
+        @return: what is for this kind of listener. All else is not there.
+        """
+        paths = _EVERYWHERE + PARTS[kind]
+        scrapes = self._scrapes if kind == "scrapes" else ELSEWHERE
+        pages = {path: self._pages[path] for path in paths}
+        return Root(scrapes, pages, self._admission)
+
 
 def makeRoot(
     coordinator: Coordinator,
@@ -222,9 +245,12 @@ def makeRoot(
     clock: IReactorTime,
     tellsScrapes: bool = False,
     admission: Admission = OPEN,
+    reload: Callable[[], object] | None = None,
 ) -> Root:
     """
     The whole tree.
+
+    @param reload: what is to be done at C{/-/reload}, if anything.
     """
 
     def readiness() -> tuple[int, str]:
@@ -244,5 +270,6 @@ def makeRoot(
         b"/metrics": MetricsResource(registry),
         b"/-/healthy": Text(lambda: (200, "PushProx proxy is healthy.")),
         b"/-/ready": Text(readiness),
+        b"/-/reload": Reload(reload),
     }
     return Root(scrapes, pages, admission)

@@ -180,6 +180,8 @@ def _doubts(roles: tuple[Role, ...], config: WebConfig) -> Iterator[str]:
     @return: what may be a slip: no error, since to strike off a user is to leave
         his name in his role, and that must be done at once.
     """
+    if not roles:
+        yield "there are no roles: nobody may do anything"
     users = [user.decode("utf-8") for user in config.users]
     tokens = list(config.tokens.values())
     for kind, names, of in (

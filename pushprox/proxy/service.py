@@ -4,8 +4,9 @@ The proxy as a program: its flags, and the list of its parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import urandom
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,6 +15,7 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.defer import execute
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 
+from pushprox.announced import Announcing
 from pushprox.crowd import Crowd
 from pushprox.durations import duration
 from pushprox.limits import Limits
@@ -21,16 +23,18 @@ from pushprox.metrics import Ledger, ReactorLag
 from pushprox.options import Options as BaseOptions
 from pushprox.options import (
     Program,
+    anyEndpoint,
     count,
     listenEndpoint,
     logParameters,
+    webFlags,
     webParameters,
 )
 from pushprox.process import raiseFileLimit, roomBelow
 from pushprox.proxy.admission import OPEN
 from pushprox.proxy.coordinator import Coordinator, Rules
 from pushprox.proxy.measures import Measures
-from pushprox.proxy.resources import isScrape, makeRoot
+from pushprox.proxy.resources import PARTS, isScrape, makeRoot
 from pushprox.proxy.scrape import Timeouts
 from pushprox.proxy.serving import Serving
 from pushprox.site import Site
@@ -39,6 +43,10 @@ from pushprox.tls import endpointFromString
 if TYPE_CHECKING:
     from pushprox.passwords import Work
     from pushprox.webfile import WebFile
+
+
+#: Where to listen: for all, and for some only.
+LISTEN_FLAGS = ("listen", *(f"listen.{kind}" for kind in PARTS))
 
 
 class Options(BaseOptions):
@@ -195,11 +203,13 @@ class Options(BaseOptions):
             None,
             "Let all clients of one name have its scrapes in turn.",
         ],
+        *webFlags,
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self["listen"] = []
+        for flag in LISTEN_FLAGS:
+            self[flag] = []
 
     def opt_listen(self, endpoint: str) -> None:
         """
@@ -216,7 +226,7 @@ class Options(BaseOptions):
         for flag in ("port", "web.listen-address"):
             if self[flag] is not None:
                 self["listen"].append(self[flag])
-        if not self["listen"]:
+        if not any(self[flag] for flag in LISTEN_FLAGS):
             self["listen"].append(listenEndpoint(":8080"))
 
     @property
@@ -264,6 +274,30 @@ class Options(BaseOptions):
         )
 
 
+def _listenFlag(kind: str, what: str) -> Callable[[Options, str], None]:
+    """
+    @return: what C{usage.Options} calls for a flag that may be given more than once.
+    """
+
+    def listen(self: Options, address: str) -> None:
+        self[f"listen.{kind}"].append(anyEndpoint(address))
+
+    listen.__doc__ = (
+        f"An address for {what} alone, as host:port, :port or a Twisted endpoint."
+        " May be given more than once."
+    )
+    return listen
+
+
+# No def can have a dot in its name.
+for _kind, _what in (
+    ("clients", "clients (/poll and /push)"),
+    ("scrapes", "scrapes"),
+    ("admin", "all else (/clients, /metrics, /-/ready, /-/reload and the page)"),
+):
+    setattr(Options, f"opt_listen.{_kind}", _listenFlag(_kind, _what))
+
+
 def scrapeIds() -> Iterator[bytes]:
     """
     Ids as the reference makes them (RFC 9562 section 5.4): 122 random bits, not
@@ -290,16 +324,22 @@ def makeProxy(
     tellsScrapes: bool = False,
     webFile: WebFile | None = None,
     work: Work = execute,
+    parts: Mapping[str, Sequence[IStreamServerEndpoint]] = MappingProxyType({}),
+    reload: Callable[[], object] | None = None,
+    announcing: Announcing | None = None,
 ) -> list[IService]:
     """
     Put a proxy together.
 
     @param clock: the one clock of all waits.
     @param registry: where the metrics go.
-    @param endpoints: where to listen.
+    @param endpoints: where to listen for all.
     @param tellsScrapes: whether each scrape is logged, at debug.
     @param webFile: says who may pass; without it everybody may.
     @param work: does what would block the reactor for long.
+    @param parts: where to listen for some only, by what for (L{PARTS}).
+    @param reload: what is to be done at C{/-/reload}, if anything.
+    @param announcing: counts what is dropped at C{haproxy:} endpoints.
     @return: the services that make it up.
     """
     ledger = Ledger(registry, "proxy")
@@ -309,14 +349,12 @@ def makeProxy(
         clock, rules, makeId, measures.scrapeEnded, measures.pollRefused
     )
     admission, guard = OPEN, None
-    moreLines: Callable[[], bytes] = bytes
     if webFile is not None:
         # Who does not use it need not have it in memory.
         from pushprox.guard import Guard
         from pushprox.proxy.gate import Gate
 
-        guard = Guard(webFile, clock, ledger, work, isScrape)
-        moreLines = guard.headLines
+        guard = Guard(webFile, clock, ledger, work, isScrape, webFile.trusted)
         admission = Gate(webFile, guard, clock)
         webFile.whenChanged(coordinator.review)
     root = makeRoot(
@@ -328,19 +366,28 @@ def makeProxy(
         clock,
         tellsScrapes,
         admission,
+        reload,
     )
-    site = Site(
-        root if guard is None else guard.before(root.choose),
-        clock,
-        coordinator.lineBroke,
-        measures.refused,
-        limits,
-        measures.requestEnded,
-        moreLines,
-        Crowd(clock, limits, measures.lineClosed),
-    )
-    measures.watch(coordinator, site)
-    return [Serving(endpoints, site, coordinator), ReactorLag(clock, ledger)]
+    crowd = Crowd(clock, limits, measures.lineClosed)
+    listeners: list[tuple[IStreamServerEndpoint, Site]] = []
+    for kind, some in {"": endpoints, **parts}.items():
+        pages = root.part(kind) if kind else root
+        site = Site(
+            pages if guard is None else guard.before(pages.choose),
+            clock,
+            coordinator.lineBroke,
+            measures.refused,
+            limits,
+            measures.requestEnded,
+            bytes if guard is None else guard.headLines,
+            crowd,
+        )
+        listeners += [(endpoint, site) for endpoint in some]
+    measures.watch(coordinator, crowd)
+    if announcing is not None:
+        measures.watchDropped(announcing)
+    serving = Serving(listeners, coordinator, isOpen=webFile is None)
+    return [serving, ReactorLag(clock, ledger)]
 
 
 def makeService(options: Options, reactor: Any = None) -> IService:
@@ -364,28 +411,41 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         parent = threads = Threads(reactor)
         threads.setServiceParent(program)
         work = threads.run
-    endpoints = []
-    for description in options["listen"]:
-        try:
-            endpoint = endpointFromString(reactor, description)
-            endpoints.append(webFile.secured(endpoint) if webFile else endpoint)
-        except Exception as error:
-            raise SystemExit(
-                f"{options.programName}: --listen: cannot use {description!r}: {error}"
-            ) from error
     limits = options.limits
-    connections = roomBelow(raiseFileLimit(), limits.connections)
+    limits = attrs.evolve(
+        limits, connections=roomBelow(raiseFileLimit(), limits.connections)
+    )
+    announcing = Announcing(reactor, webFile.trusted if webFile else tuple, limits.head)
+
+    def endpointsOf(flag: str) -> list[IStreamServerEndpoint]:
+        endpoints = []
+        for description in options[flag]:
+            try:
+                endpoint = endpointFromString(reactor, description, announcing)
+                endpoints.append(webFile.secured(endpoint) if webFile else endpoint)
+            except Exception as error:
+                raise SystemExit(
+                    f"{options.programName}: --{flag}: cannot use {description!r}: "
+                    f"{error}"
+                ) from error
+        return endpoints
+
+    reload: Callable[[], object] = webFile.reload if webFile else lambda: None
+    program.reloadBy(reload, reactor.callFromThread)
     for service in makeProxy(
         reactor,
         CollectorRegistry(),
-        endpoints,
+        endpointsOf("listen"),
         options.rules,
         options.timeouts,
         options["limit.name-length"],
-        attrs.evolve(limits, connections=connections),
+        limits,
         options["log.level"] == "debug",
         webFile,
         work,
+        {kind: endpointsOf(f"listen.{kind}") for kind in PARTS},
+        reload if options["web.enable-lifecycle"] else None,
+        announcing,
     ):
         service.setServiceParent(parent)
     return program

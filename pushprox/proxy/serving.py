@@ -4,32 +4,40 @@ Listening, and the order in which a proxy stops.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.application.service import Service
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from pushprox.proxy.coordinator import Coordinator
 from pushprox.site import Site
+from pushprox.sources import peerOf
 
 
 class Serving(Service):
     """
-    Serves a site on all its endpoints.
+    Serves one proxy on all its endpoints.
     """
 
     _log = Logger()
 
     def __init__(
         self,
-        endpoints: list[IStreamServerEndpoint],
-        site: Site,
+        listeners: Sequence[tuple[IStreamServerEndpoint, Site]],
         coordinator: Coordinator,
+        isOpen: bool = True,
     ) -> None:
-        self._endpoints = endpoints
-        self._site = site
+        """
+        @param listeners: where to listen, and what for.
+        @param isOpen: whether everybody may do everything.
+        """
+        self._listeners = listeners
         self._coordinator = coordinator
+        self._isOpen = isOpen
         self._ports: list[IListeningPort] = []
         self._listening = False
 
@@ -43,14 +51,22 @@ class Serving(Service):
         super().privilegedStartService()
         self._listening = True
         failures: list[Failure] = []
-        for endpoint in self._endpoints:
-            endpoint.listen(self._site).addCallbacks(
-                self._ports.append, failures.append
-            )
+        for endpoint, site in self._listeners:
+            endpoint.listen(site).addCallbacks(self._ports.append, failures.append)
         if failures:
             raise SystemExit(f"pushprox-proxy: {failures[0].getErrorMessage()}")
         for port in self._ports:
             self._log.info("Listening on {address}", address=shown(port))
+        if self._isOpen:
+            self._tellOpen()
+
+    def _tellOpen(self) -> None:
+        isLocal = all(isLoopback(port) for port in self._ports)
+        self._log.emit(
+            LogLevel.info if isLocal else LogLevel.warn,
+            "Whoever reaches the proxy may scrape every client and poll under any name"
+            " (--web.config.file says who may)",
+        )
 
     def startService(self) -> None:
         """
@@ -76,7 +92,17 @@ class Serving(Service):
         # Until then we listen: an answer may come over a new connection.
         await self._coordinator.stop()
         await gatherResults([maybeDeferred(port.stopListening) for port in self._ports])
-        await self._site.close()
+        sites = {site for _, site in self._listeners}
+        await gatherResults([site.close() for site in sites])
+
+
+def isLoopback(port: IListeningPort) -> bool:
+    """
+    @return: whether nobody but this machine reaches it.
+    """
+    end = port.getHost()
+    address = peerOf(end)
+    return isinstance(end, UNIXAddress) or bool(address and address.is_loopback)
 
 
 def shown(port: IListeningPort) -> str:
