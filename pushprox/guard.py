@@ -283,10 +283,8 @@ class Guard:
         Find out about a password of which nothing is known yet, and then turn to
         whoever is to answer.
         """
-        passwords, attempts = (
-            self._passwords,
-            self._attempts.of(networkOf(self.sourceOf(request))),
-        )
+        passwords = self._passwords
+        attempts = self._attempts.of(networkOf(self.sourceOf(request)))
         # Who waits for what is compared already costs nothing.
         isNew = not passwords.isCompared(header)
         if isNew and not attempts.take(self._clock.seconds()):

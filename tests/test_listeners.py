@@ -181,6 +181,21 @@ class ListenersTests(SynchronousTestCase):
         """
         self.serve(*SEPARATE)
         self.assertEqual({port for _, port in self.net.ports}, {81, 82, 83})
+        self.assertSeparate()
+
+    def test_separateGuarded(self) -> None:
+        """
+        So it is for those who have got past a guard.
+        """
+        path = Path(self.mktemp())
+        path.write_text("")
+        self.serve(*SEPARATE, f"--web.config.file={path}")
+        self.assertSeparate()
+
+    def assertSeparate(self) -> None:
+        """
+        Each serves its own.
+        """
         healthy = b"/-/healthy"
         self.assertEqual(self.served(CLIENTS), {b"/poll", b"/push", healthy})
         self.assertEqual(self.served(SCRAPES), {b"scrape", b"tunnel", healthy})
