@@ -30,22 +30,34 @@ PAGES = {
 }
 
 
+def _expression(glob: str) -> str:
+    """
+    @return: the same as a regular expression. Where something between two stars
+        fits, it is not looked for once more: however many stars, a name is
+        never looked at for long.
+    """
+    first, *others = (
+        re.escape(part).replace(r"\?", ".") for part in re.split(r"\*+", glob)
+    )
+    if not others:
+        return first
+    *between, last = others
+    return "".join((first, *(f"(?>.*?{part})" for part in between), ".*", last))
+
+
 class Globs:
     """
-    Names, by patterns: C{*} stands for any characters, C{?} for one. Names are
-    compared in small letters and without a dot at their end.
+    Names, by patterns: C{*} stands for any characters, C{?} for one. All others
+    stand for themselves, capitals too: where names are compared without case,
+    patterns are to be in small letters as well.
 
     @ivar globs: the patterns.
     """
 
     def __init__(self, globs: Iterable[str] = ()) -> None:
-        self.globs = tuple(glob.removesuffix(".").lower() for glob in globs)
+        self.globs = tuple(globs)
         self._matches = re.compile(
-            "|".join(
-                re.escape(glob).replace(r"\*", ".*").replace(r"\?", ".")
-                for glob in self.globs
-            ),
-            re.DOTALL,
+            "|".join(map(_expression, self.globs)), re.DOTALL
         ).fullmatch
 
     def has(self, name: str) -> bool:

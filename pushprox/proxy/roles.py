@@ -15,6 +15,7 @@ import attrs
 
 from pushprox.proxy.access import PAGES, Bearer, Globs, Role
 from pushprox.sources import Network, networkFrom
+from pushprox.names import canonicalName
 from pushprox.webconfig import BOOLEANS, Authority, Section, WebConfig
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -150,7 +151,7 @@ def _readNames(section: Section, key: str) -> Globs:
     for glob in globs:
         if not _GLOB.fullmatch(glob):
             section.refuse(key, f"names or patterns like web-*, got {glob!r}")
-    return Globs(globs)
+    return Globs(map(canonicalName, globs))
 
 
 def _readBearers(section: Section, authorities: set[str]) -> Iterator[Bearer]:
@@ -162,7 +163,7 @@ def _readBearers(section: Section, authorities: set[str]) -> Iterator[Bearer]:
         name = entry.text("name")
         if name and not _GLOB.fullmatch(name):
             entry.refuse("name", f"a DNS name or a pattern for one, got {name!r}")
-        yield Bearer(authority, Globs([name]) if name else None)
+        yield Bearer(authority, Globs([canonicalName(name)]) if name else None)
 
 
 def _readNetworks(section: Section, key: str) -> tuple[Network, ...]:
