@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from pushprox.sources import Address, Network, isIn
+from pushprox.names import canonicalName
 
 if TYPE_CHECKING:
     from pushprox.authorities import Shown
@@ -170,7 +171,9 @@ class Role:
             return False
         if self.fromCertificate:
             return asker.certificate is not None and name in asker.certificate.names
-        return not self.fromToken or name == asker.token
+        if self.fromToken:
+            return asker.token is not None and name == canonicalName(asker.token)
+        return True
 
 
 @attrs.frozen(eq=False)
@@ -196,7 +199,8 @@ class Access:
         asker = self.asker
         if not asker.isNobody:
             shown = asker.certificate
-            bears = None if shown is None else (shown.authority, shown.names)
+            # By its names, since these stay when it is renewed; else by itself.
+            bears = shown and (shown.authority, shown.names or shown.serials[:1])
             # Not where he is: that may change from one request to the next.
             return asker.user, asker.token, bears
         if self.roles is None:
