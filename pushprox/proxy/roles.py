@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from ipaddress import ip_network
+from itertools import combinations
 
 import attrs
 
@@ -160,10 +162,14 @@ def _readBearers(section: Section, authorities: set[str]) -> Iterator[Bearer]:
         authority = entry.text("authority")
         if authority not in authorities:
             entry.refuse("authority", f"one of the authorities, got {authority!r}")
-        name = entry.text("name")
-        if name and not _GLOB.fullmatch(name):
-            entry.refuse("name", f"a DNS name or a pattern for one, got {name!r}")
-        yield Bearer(authority, Globs([canonicalName(name)]) if name else None)
+        names = None
+        # An empty one is not the same as none, which lets all of them in.
+        if "name" in entry.entries:
+            name = entry.text("name")
+            if not _GLOB.fullmatch(name):
+                entry.refuse("name", f"a DNS name or a pattern for one, got {name!r}")
+            names = Globs([canonicalName(name)])
+        yield Bearer(authority, names)
 
 
 def _readNetworks(section: Section, key: str) -> tuple[Network, ...]:
@@ -197,15 +203,27 @@ def _doubts(roles: tuple[Role, ...], config: WebConfig) -> Iterator[str]:
                 if not any(Globs([glob]).has(name) for name in names):
                     yield f"role {role.name} is for {kind} {glob}, and there is none"
     for role in roles:
+        named = (role.users.globs, role.tokens.globs, role.bearers, role.networks)
+        if not role.anyone and not any(named):
+            yield f"role {role.name} is for nobody"
         if not (role.scrape.globs or role.poll.globs or role.pages):
             yield f"role {role.name} grants nothing"
-    minted: dict[str, str] = {}
+    yield from _mintedTwice(roles)
+
+
+def _mintedTwice(roles: tuple[Role, ...]) -> Iterator[str]:
+    """
+    @return: which CAs can make certificates for the same names.
+    """
+    minted: dict[str, list[str]] = {}
     for role in roles:
         for bearer in role.bearers if role.fromCertificate else ():
-            for glob in role.poll.globs:
-                other = minted.setdefault(glob, bearer.authority)
-                if other != bearer.authority:
-                    yield (
-                        f"{other} and {bearer.authority} can both make certificates"
-                        f" for names like {glob}"
-                    )
+            minted.setdefault(bearer.authority, []).extend(role.poll.globs)
+    globs = [(authority, Globs(its)) for authority, its in minted.items()]
+    for (one, its), (other, others) in combinations(globs, 2):
+        found = [*filter(its.has, others.globs), *filter(others.has, its.globs)]
+        if found:
+            yield (
+                f"{one} and {other} can both make certificates for names like"
+                f" {found[0]}"
+            )
