@@ -293,7 +293,9 @@ class Section:
         """
         @raise ValueError: that names the key.
         """
-        raise ValueError(f"{self.where}{key}: expected {expected}")
+        # On one line, whatever it is called.
+        shown = key if key.isprintable() else repr(key)
+        raise ValueError(f"{self.where}{shown}: expected {expected}")
 
     def onlyHas(self, keys: Iterable[str]) -> None:
         """
@@ -310,10 +312,10 @@ class Section:
         """
         Its keys, where these are names that somebody chose.
 
-        @raise ValueError: if one is no text.
+        @raise ValueError: if one is no text, or none that can be shown.
         """
         for key in self.entries:
-            if not isinstance(key, str) or not key:
+            if not isinstance(key, str) or not key or not key.isprintable():
                 self.refuse(repr(key), "a name")
         return tuple(self.entries)
 

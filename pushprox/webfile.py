@@ -98,8 +98,9 @@ class WebFile:
     @property
     def authorities(self) -> Authorities:
         """
-        The CAs that are told apart, by what is in force.
+        The CAs that are told apart, by what is in force, as L{config}.
         """
+        _ = self.config
         return self._authorities
 
     def whenChanged(self, call: Callable[[], object]) -> None:
