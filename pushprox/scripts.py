@@ -17,6 +17,9 @@ from twisted.scripts import twistd
 
 from pushprox.credentials import digestOf, makeToken
 
+# What YAML takes for a name, without quotes. A null is none.
+_PLAIN = re.compile(r"(?!(?:null|Null|NULL)\Z)[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
 
 def proxy(argv: list[str] = sys.argv, run: Callable[[], None] = twistd.run) -> None:
     """
@@ -45,7 +48,7 @@ def token(
     @param notes: where the line goes that lets it in.
     @raise SystemExit: if no name is given, or one that needs quotes.
     """
-    if len(argv) != 2 or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", argv[1]):
+    if len(argv) != 2 or not _PLAIN.fullmatch(argv[1]):
         raise SystemExit("Usage: pushprox-token NAME > FILE")
     made = makeToken()
     out.write(f"{made}\n")
