@@ -14,7 +14,14 @@ from typing import Any, cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509 import Certificate, load_pem_x509_certificates
+from cryptography.x509 import (
+    Certificate,
+    DuplicateExtension,
+    ExtensionNotFound,
+    SubjectAlternativeName,
+    UnsupportedGeneralNameType,
+    load_pem_x509_certificates,
+)
 from OpenSSL.crypto import X509, PKey
 from OpenSSL.SSL import Error as OpenSSLError
 from twisted.internet.ssl import CertificateOptions
@@ -44,6 +51,24 @@ def certificatesIn(name: str, pem: bytes) -> list[Certificate]:
         raise ValueError(
             f"{name}: expected PEM certificates (-----BEGIN CERTIFICATE-----)"
         ) from None
+
+
+def alternativeNames(certificate: Certificate) -> SubjectAlternativeName | None:
+    """
+    @return: the subject alternative names of a certificate (RFC 5280 section
+        4.2.1.6); L{None} if it has none, or none that can be read: OpenSSL takes
+        certificates with extensions that cryptography does not.
+    """
+    try:
+        found = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
+    except (
+        ExtensionNotFound,
+        DuplicateExtension,
+        UnsupportedGeneralNameType,
+        ValueError,
+    ):
+        return None
+    return found.value
 
 
 def readCertificates(path: str) -> list[Certificate]:

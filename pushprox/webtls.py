@@ -14,10 +14,8 @@ import attrs
 from cryptography.x509 import (
     Certificate,
     DNSName,
-    ExtensionNotFound,
     IPAddress,
     RFC822Name,
-    SubjectAlternativeName,
     UniformResourceIdentifier,
 )
 from OpenSSL._util import lib
@@ -33,7 +31,7 @@ from twisted.internet.ssl import Certificate as TwistedCertificate
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from pushprox.authorities import Authorities
-from pushprox.certificates import certificatesIn, identity, readFile
+from pushprox.certificates import alternativeNames, certificatesIn, identity, readFile
 from pushprox.webconfig import PEM, TLSServer
 
 _VERSIONS = {12: TLSVersion.TLSv1_2, 13: TLSVersion.TLSv1_3}
@@ -71,17 +69,14 @@ def readFiles(tls: TLSServer) -> TLSServer:
     )
 
 
-def alternativeNames(certificate: Certificate) -> set[str]:
+def namesOf(certificate: Certificate) -> set[str]:
     """
-    @return: the subject alternative names (RFC 5280 section 4.2.1.6) that Go
-        compares: DNS names, addresses of IP and of e-mail, and URIs.
+    @return: the subject alternative names that Go compares: DNS names, addresses
+        of IP and of e-mail, and URIs.
     """
-    try:
-        found = certificate.extensions.get_extension_for_class(SubjectAlternativeName)
-    except (ExtensionNotFound, ValueError):
-        # None, or nothing that can be read.
+    names = alternativeNames(certificate)
+    if names is None:
         return set()
-    names = found.value
     return {
         *names.get_values_for_type(DNSName),
         *names.get_values_for_type(RFC822Name),
@@ -104,7 +99,7 @@ def verifier(tls: TLSServer) -> Verify:
             return False
         if allowed is None or depth:
             return True
-        return not allowed.isdisjoint(alternativeNames(certificate.to_cryptography()))
+        return not allowed.isdisjoint(namesOf(certificate.to_cryptography()))
 
     return verify
 

@@ -28,7 +28,7 @@ from pushprox.proxy.roles import readRoles
 from pushprox.tls import KEYS_LIFE, SecureEndpoint, endpointFromString
 from pushprox.watched import LOOK_EVERY
 from pushprox.webfile import WebFile
-from pushprox.webtls import alternativeNames
+from pushprox.webtls import namesOf
 from tests.test_tls import TLSTestCase, Whisperer
 from tests.test_webconfig import HASH
 
@@ -198,10 +198,10 @@ class ClientAuthTests(WebFileTestCase):
         A certificate without names has none, whatever its subject says.
         """
         certificate = load_pem_x509_certificate(self.authority.cert_pem.bytes())
-        self.assertEqual(alternativeNames(certificate), set())
+        self.assertEqual(namesOf(certificate), set())
         leaf = self.authority.issue_cert("a.example", common_name="b.example")
         certificate = load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
-        self.assertEqual(alternativeNames(certificate), {"a.example"})
+        self.assertEqual(namesOf(certificate), {"a.example"})
 
     def test_intermediate(self) -> None:
         """
