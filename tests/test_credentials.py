@@ -1,246 +1,119 @@
 """
-Tests for L{pushprox.client.credentials}: real files.
+Tests for L{pushprox.credentials}.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from hashlib import sha256
 
-from hypothesis import given
-from hypothesis import strategies as st
-from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from pushprox.client.credentials import (
-    FORMS,
-    Credentials,
-    CredentialsFile,
-    basic,
-    bearer,
+from pushprox.credentials import (
+    RANDOM,
+    Credential,
+    digestOf,
+    makeToken,
+    readBearer,
 )
-from pushprox.watched import LOOK_EVERY
+from pushprox.webconfig import WebConfig
 
-SECRET = "s3kr1t"
+#: Of two tokens, and of two passwords.
+ONE, TWO = digestOf(b"one"), digestOf(b"two")
+HASH, OTHER = b"$2y$10$one", b"$2y$10$two"
+
+#: What stands in a header, and the token in it.
+HEADERS = (
+    (b"Bearer abc", b"abc"),
+    (b"bearer abc", b"abc"),
+    (b"BEARER  abc", b"abc"),
+    (b"Bearer abc \t", b"abc"),
+    (b"Bearer aZ09-._~+/==", b"aZ09-._~+/=="),
+    (b"Bearer " + b"a" * 9000, b"a" * 9000),
+    (b"", None),
+    (b"Bearer", None),
+    (b"Bearer ", None),
+    (b"Bearerabc", None),
+    (b"Bearer\tabc", None),
+    (b" Bearer abc", None),
+    (b"Bearer =", None),
+    (b"Bearer a=b", None),
+    (b"Bearer a b", None),
+    (b"Bearer a,b", None),
+    (b"Bearer a, Bearer b", None),
+    (b'Bearer "abc"', None),
+    (b"Bearer a\xe9", None),
+    (b"Bearer a\n", None),
+    (b"Basic YTpi", None),
+    (b"Digest abc", None),
+)
+
+CONFIG = WebConfig(users={b"alice": HASH, b"j\xc3\xb6": HASH}, tokens={ONE: "web-1"})
+
+#: What somebody has proved, and whether it still counts.
+PROVED = (
+    (Credential("user", "alice", HASH), True),
+    (Credential("user", "j\xf6", HASH), True),
+    (Credential("user", "alice", OTHER), False),
+    (Credential("user", "Alice", HASH), False),
+    (Credential("user", "bob", HASH), False),
+    (Credential("user", "web-1", ONE), False),
+    (Credential("token", "web-1", ONE), True),
+    (Credential("token", "web-1", TWO), False),
+    (Credential("token", "web-2", ONE), False),
+    (Credential("token", "alice", HASH), False),
+)
 
 
-class FormTests(SynchronousTestCase):
+class CredentialTests(SynchronousTestCase):
     """
-    What a line becomes.
+    Tests for what somebody has to show.
     """
-
-    def test_basic(self) -> None:
-        """
-        A user and a password are Basic credentials (RFC 7617), byte for byte.
-        """
-        for line, value in {
-            b"me:secret": b"Basic bWU6c2VjcmV0",
-            b"me:a:b c ": b"Basic bWU6YTpiIGMg",
-            b"j\xc3\xb6rg:\xff": b"Basic asO2cmc6/w==",
-        }.items():
-            self.assertEqual(basic(line), value)
 
     def test_bearer(self) -> None:
         """
-        A token is Bearer credentials (RFC 6750).
+        A token is what follows the word Bearer in whatever case, if nothing else
+        does, and only if it is in the letters of tokens.
         """
-        for token in (b"a", b"eyJhbGci.eyJzdWIi.c2ln_-", b"+/~0==", b"x" * 8000):
-            self.assertEqual(bearer(token), b"Bearer " + token)
+        for header, expected in HEADERS:
+            self.assertEqual(readBearer(header), expected, header[:40])
 
-    def test_malformed(self) -> None:
+    def test_token(self) -> None:
         """
-        What is something else is refused with what was expected, and not told.
+        Each token is another, of 256 bits, and can stand in a header.
         """
-        for form, says, lines in (
-            (basic, "user:password", ("", ":", SECRET, f":{SECRET}", f"{SECRET}:")),
-            (bearer, "a token", ("", "=", f"Bearer {SECRET}", f"a:{SECRET}", "a=b")),
-        ):
-            for line in lines:
-                error = self.assertRaises(ValueError, form, line.encode())
-                self.assertIn(f"expected one line, {says}", str(error))
-                self.assertNotIn(SECRET, str(error))
+        tokens = {makeToken() for _ in range(100)}
+        self.assertEqual(len(tokens), 100)
+        self.assertEqual(RANDOM, 32)
+        for token in tokens:
+            said = token.encode("ascii")
+            self.assertEqual(len(said), 43)
+            self.assertEqual(readBearer(b"Bearer " + said), said)
 
-    @given(st.binary(), st.binary())
-    def test_oneHeader(self, before: bytes, after: bytes) -> None:
+    def test_digest(self) -> None:
         """
-        Whatever is in a file, it makes one header and no second one.
+        What is kept is the SHA-256 in small hexadecimal digits, which is no token
+        itself.
         """
-        for line in (before, b"%b:%b" % (before, after)):
-            for form in FORMS.values():
-                try:
-                    value = form(line)
-                except ValueError:
-                    continue
-                self.assertRegex(value, rb"\A(Basic|Bearer) [!-~]+\Z")
-
-    def test_controls(self) -> None:
-        """
-        No control character passes, wherever it stands.
-        """
-        for octet in (*range(0x20), 0x7F):
-            for line in (b"a%cb:c", b"a:b%cc", b"a:b%c", b"%ca:b"):
-                self.assertRaises(ValueError, basic, line % octet)
-            for line in (b"a%cb", b"a%c", b"%ca", b"a=%c"):
-                self.assertRaises(ValueError, bearer, line % octet)
-
-
-class CredentialsTests(SynchronousTestCase):
-    """
-    Those that never change.
-    """
-
-    def test_fixed(self) -> None:
-        """
-        They stay as they are, also when they are refused.
-        """
-        credentials = Credentials("proxy-url", b"Basic " + SECRET.encode())
-        credentials.refused()
-        self.assertEqual(credentials.authorization, b"Basic " + SECRET.encode())
-        self.assertEqual(repr(credentials), "Credentials(flag='proxy-url')")
-
-    def test_saidBack(self) -> None:
-        """
-        A server that says back what it was told does not get it into the log.
-        """
-        credentials = Credentials("proxy-url", b"Basic bWU6c2VjcmV0")
-        said = b"Authorization: Basic bWU6c2VjcmV0\n"
-        self.assertEqual(credentials.hiddenIn(said), b"Authorization: Basic ***\n")
-        self.assertEqual(Credentials("proxy-url", None).hiddenIn(said), said)
-
-
-class FileTests(SynchronousTestCase):
-    """
-    Those in a file.
-    """
-
-    flag = "proxy.token-file"
-
-    def setUp(self) -> None:
-        """
-        There is one, and somebody reads the log.
-        """
-        self.clock = Clock()
-        self.path = Path(self.mktemp())
-        self.path.write_text(f"{SECRET}-1\n")
-        self.events: list[LogEvent] = []
-
-        def note(event: LogEvent) -> None:
-            if "pushprox.client.credentials" in str(event.get("log_namespace")):
-                self.events.append(event)
-
-        globalLogPublisher.addObserver(note)
-        self.addCleanup(globalLogPublisher.removeObserver, note)
-
-    @property
-    def said(self) -> list[str]:
-        """
-        What was logged.
-        """
-        return [
-            f"{event['log_level'].name} {formatEvent(event)}" for event in self.events
-        ]
-
-    def credentials(self) -> CredentialsFile:
-        """
-        @return: those in the file.
-        """
-        return CredentialsFile(self.flag, str(self.path), self.clock)
-
-    def test_forms(self) -> None:
-        """
-        The flag says what is in the file.
-        """
-        credentials = self.credentials()
-        self.assertEqual(credentials.authorization, b"Bearer s3kr1t-1")
-        self.flag = "proxy.basic-auth-file"
-        self.path.write_text("me:secret\r\n")
-        credentials = self.credentials()
-        self.assertEqual(credentials.authorization, b"Basic bWU6c2VjcmV0")
-        self.assertEqual(credentials.flag, self.flag)
-
-    def test_unusable(self) -> None:
-        """
-        A file that cannot be used is refused in one line that names the flag and
-        the file.
-        """
-        expected = "expected one line, a token of letters, digits and any of -._~+/"
-        for content in ("", "\n", f"a {SECRET}", f"{SECRET}\n\n", f"{SECRET}\nx: y\n"):
-            self.path.write_text(content)
-            error = self.assertRaises(ValueError, self.credentials)
-            self.assertEqual(str(error), f"--{self.flag}: {self.path}: {expected}")
-        self.path.unlink()
-        error = self.assertRaises(ValueError, self.credentials)
         self.assertEqual(
-            str(error),
-            f"--{self.flag}: {self.path}: expected a readable file: No such file or"
-            " directory",
+            digestOf(b"foo"),
+            b"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
         )
+        self.assertEqual(digestOf(b"x"), sha256(b"x").hexdigest().encode())
+        self.assertNotEqual(digestOf(ONE), ONE)
 
-    def test_changes(self) -> None:
+    def test_isInForce(self) -> None:
         """
-        A new file is in force within a second, which is logged.
+        What was proved counts as long as the same name has the same hash; a user
+        is no token.
         """
-        credentials = self.credentials()
-        self.path.write_text(f"{SECRET}-2")
-        self.assertEqual(credentials.authorization, b"Bearer s3kr1t-1")
-        self.clock.advance(LOOK_EVERY)
-        self.assertEqual(credentials.authorization, b"Bearer s3kr1t-2")
-        self.assertEqual(self.said, [f"info Read {self.path} again"])
-
-    def test_sameAgain(self) -> None:
-        """
-        A file that was written anew with the same in it is no news.
-        """
-        credentials = self.credentials()
-        self.path.write_text(f"{SECRET}-1")
-        self.clock.advance(LOOK_EVERY)
-        self.assertEqual(credentials.authorization, b"Bearer s3kr1t-1")
-        self.assertEqual(self.said, [])
-
-    def test_refused(self) -> None:
-        """
-        Credentials that were refused are read again at once.
-        """
-        credentials = self.credentials()
-        self.path.write_text(f"{SECRET}-2")
-        credentials.refused()
-        self.assertEqual(credentials.authorization, b"Bearer s3kr1t-2")
-        self.assertEqual(self.said, [f"info Read {self.path} again"])
-
-    def test_broken(self) -> None:
-        """
-        Of a file that cannot be used any more the log tells once for each way in
-        which it cannot, however often it is read, and what was read before stays
-        in force; it tells too when the file can be used again.
-        """
-        credentials = self.credentials()
-        for change, says in (
-            (lambda: self.path.write_text(""), "expected one line, a token"),
-            (self.path.unlink, "expected a readable file: No such file"),
-            (lambda: self.path.write_text(f"a {SECRET}"), "expected one line"),
-        ):
-            change()
-            for _ in range(3):
-                self.clock.advance(LOOK_EVERY)
-                self.assertEqual(credentials.authorization, b"Bearer s3kr1t-1")
-                credentials.refused()
-            self.assertIn(
-                f"error What was read before stays in force: --{self.flag}: "
-                f"{self.path}: {says}",
-                self.said[-1],
-            )
-        self.assertEqual(len(self.said), 3)
-        self.path.write_text(f"{SECRET}-1")
-        credentials.refused()
-        self.assertEqual(self.said[3:], [f"info Read {self.path} again"])
+        for credential, isInForce in PROVED:
+            self.assertIs(credential.isInForce(CONFIG), isInForce, credential)
+            self.assertFalse(credential.isInForce(WebConfig()))
 
     def test_noSecrets(self) -> None:
         """
-        Neither what is logged nor the object shows the secret.
+        What it was compared with is not shown.
         """
-        credentials = self.credentials()
-        for content in (f"{SECRET}-2", f"{SECRET}\n3"):
-            self.path.write_text(content)
-            credentials.refused()
-        self.assertEqual(len(self.events), 2)
-        self.assertNotIn(SECRET, repr(self.events) + repr(credentials))
+        shown = repr(Credential("token", "web-1", ONE))
+        self.assertIn("web-1", shown)
+        self.assertNotIn(ONE.decode(), shown)
