@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import bcrypt
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from pushprox.webconfig import (
     PEM,
     ClientAuth,
     RateLimit,
+    Section,
     TLSServer,
     WebConfig,
     readWebConfig,
@@ -457,3 +459,114 @@ class BrokenTests(SynchronousTestCase):
         except ValueError as error:
             self.assertTrue(str(error).startswith(f"{PATH}: "))
             self.assertEqual(len(str(error).splitlines()), 1)
+
+
+class SectionTests(SynchronousTestCase):
+    """
+    Tests for L{Section}, and for sections that only one program knows.
+    """
+
+    def test_names(self) -> None:
+        """
+        Keys that somebody chose are texts that can be shown.
+        """
+        self.assertEqual(Section("a.", {}).names, ())
+        self.assertEqual(Section("a.", {"b": 1, "c d\xe9": 2}).names, ("b", "c d\xe9"))
+        for key, shown in (
+            (None, "None"),
+            ("", "''"),
+            (("b",), "('b',)"),
+            ("b\nc", r"'b\nc'"),
+            ("\u2028", r"'\u2028'"),
+            ("\ud800", r"'\ud800'"),
+        ):
+            with self.assertRaises(ValueError) as caught:
+                Section("a.", {"b": 1, key: 2}).names  # noqa: B018
+            self.assertEqual(str(caught.exception), f"a.{shown}: expected a name")
+
+    def test_sections(self) -> None:
+        """
+        A list of sections says where each of them is; what is none is refused.
+        """
+        self.assertEqual(Section("a.", {}).sections("b"), [])
+        self.assertEqual(Section("a.", {"b": None}).sections("b"), [])
+        self.assertEqual(Section("a.", {"b": []}).sections("b"), [])
+        self.assertEqual(
+            Section("a.", {"b": [{}, {"c": "d"}]}).sections("b"),
+            [Section("a.b[0].", {}), Section("a.b[1].", {"c": "d"})],
+        )
+        for value in ({}, {"c": "d"}, "c", ["c"], [{}, None], [[]], [{}, "c"]):
+            error = self.assertRaises(
+                ValueError, Section("a.", {"b": value}).sections, "b"
+            )
+            self.assertEqual(
+                str(error),
+                "a.b: expected a list of sections with keys of their own",
+            )
+
+    def test_refuse(self) -> None:
+        """
+        Whatever a key is called, it is named on one line.
+        """
+        for key, shown in (("b", "b"), ("b\nc", r"'b\nc'"), ("\x1b[m", r"'\x1b[m'")):
+            error = self.assertRaises(ValueError, Section("a.", {}).refuse, key, "x")
+            self.assertEqual(str(error), f"a.{shown}: expected x")
+        error = self.assertRaises(
+            ValueError, readWebConfig, b'basic_auth_users: {"a\\n:": x}', PATH
+        )
+        self.assertEqual(len(str(error).splitlines()), 1)
+
+    def test_more(self) -> None:
+        """
+        A section that only one program knows is read by that, after all others
+        and only if it is there; its value replaces theirs.
+        """
+        seen: list[tuple[Section, WebConfig, str]] = []
+
+        def readMore(section: Section, config: WebConfig, folder: str) -> WebConfig:
+            seen.append((section, config, folder))
+            return attrs.evolve(config, roles=section.text("name"))
+
+        more = {"mine": readMore}
+        for text, entries in (
+            (f"mine: {{name: x}}\n{ALL}", {"name": "x"}),
+            ("mine:", {}),
+            ("mine: {}", {}),
+        ):
+            config = readWebConfig(text.encode(), PATH, more)
+            [(section, others, folder)] = seen
+            self.assertEqual(section, Section("mine.", entries))
+            self.assertEqual(folder, "/etc/pushprox")
+            self.assertEqual(others, read(text.partition("\n")[2]))
+            self.assertEqual(config, attrs.evolve(others, roles=section.text("name")))
+            seen.clear()
+        self.assertEqual(readWebConfig(ALL.encode(), PATH, more), read(ALL))
+        self.assertEqual(seen, [])
+        for text, expected in (
+            (
+                "mine: x",
+                "mine: expected a section with keys of its own",
+            ),
+            ("mine: {name: [x]}", "mine.name: expected text"),
+            (
+                "other:",
+                "expected some of tls_server_config, http_server_config, "
+                "basic_auth_users, rate_limit, mine; got 'other'",
+            ),
+        ):
+            error = self.assertRaises(
+                ValueError, readWebConfig, text.encode(), PATH, more
+            )
+            self.assertEqual(str(error), f"{PATH}: {expected}")
+
+    def test_knowsAnybody(self) -> None:
+        """
+        Somebody can say who he is where there is a user or a token.
+        """
+        for config, isKnown in (
+            (WebConfig(), False),
+            (WebConfig(roles=()), False),
+            (WebConfig(users={b"a": b"x"}), True),
+            (WebConfig(tokens={b"x": "a"}), True),
+        ):
+            self.assertIs(config.knowsAnybody, isKnown)

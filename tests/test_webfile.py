@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    load_pem_private_key,
 )
 from cryptography.x509 import load_pem_x509_certificate
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -24,15 +25,21 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from zope.interface.verify import verifyObject
 
-from pushprox.proxy.roles import readRoles
+from pushprox.authorities import NO_AUTHORITIES, Shown
+from pushprox.proxy.roles import Roles, readRoles
+from pushprox.proxy.service import Options as ProxyOptions
 from pushprox.tls import KEYS_LIFE, SecureEndpoint, endpointFromString
 from pushprox.watched import LOOK_EVERY
-from pushprox.webfile import WebFile
+from pushprox.webfile import WebFile, webFileOf
 from pushprox.webtls import namesOf
-from tests.test_tls import TLSTestCase, Whisperer
+from tests.internet import Internet
+from tests.test_authorities import CA, pem
+from tests.test_tls import Echoes, TLSTestCase, Whisperer
 from tests.test_webconfig import HASH
 
 VERIFIED = "client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem"
+
+GIVEN = "client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.pem"
 
 
 class WebFileTestCase(TLSTestCase):
@@ -514,6 +521,397 @@ class ChangeTests(WebFileTestCase):
         self.net.pass_(LOOK_EVERY)
         self.assertEqual(list(file.config.users), [b"a"])
         self.assertTrue(file.isCurrent)
+
+
+class RolesFileTestCase(WebFileTestCase):
+    """
+    A file with roles.
+    """
+
+    def file(self) -> WebFile:
+        """
+        @return: the file, read as the proxy reads it.
+        """
+        return WebFile(str(self.path), self.net, {"pushprox": readRoles})
+
+    def putRoles(self, *more: str, users: str = "{}", auth: str = GIVEN) -> None:
+        """
+        Write a file with TLS and roles.
+
+        @param more: authorities.
+        """
+        self.putConfig(auth, users=users)
+        lines = "".join(f"    {line}\n" for line in more)
+        self.put(
+            "web.yml",
+            f"{self.path.read_text()}pushprox:\n  roles: {{}}\n"
+            + (f"  authorities:\n{lines}" if more else ""),
+        )
+
+    def serveRoles(self, *more: str, auth: str = GIVEN) -> WebFile:
+        """
+        Listen, by a file with these authorities.
+        """
+        self.putRoles(*more, auth=auth)
+        file = self.file()
+        secure = SecureEndpoint(
+            endpointFromString(self.net, "tcp:8443"), file, self.net
+        )
+        port = self.successResultOf(secure.listen(self.echoes))
+        self.addCleanup(port.stopListening)
+        return file
+
+    def shownTo(self, file: WebFile) -> Shown | None:
+        """
+        @return: what the newest line has shown.
+        """
+        return file.authorities.shownOn(self.echo.transport.getHandle())
+
+    def assertStays(self, file: WebFile, said: str) -> None:
+        """
+        What stands in the file now is refused in one line.
+        """
+        before = file.config
+        self.logged.clear()
+        self.net.pass_(LOOK_EVERY)
+        self.assertIs(file.config, before)
+        self.assertFalse(file.isCurrent)
+        self.assertEqual(
+            self.logged,
+            [f"error: What was read before stays in force: {self.path}: {said}"],
+        )
+
+
+class RolesTests(RolesFileTestCase):
+    """
+    Roles in a file that changes.
+    """
+
+    def test_vanish(self) -> None:
+        """
+        Roles do not vanish while the program runs, which would let everybody do
+        everything: neither by a file without the section nor by one that is just
+        being written.
+        """
+        for start in ("pushprox:\n", f"pushprox:\nbasic_auth_users: {{a: {HASH}}}"):
+            self.put("web.yml", start)
+            file = self.file()
+            for text in ("", "rate_limit: {}\n", f"basic_auth_users: {{a: {HASH}}}"):
+                self.put("web.yml", text)
+                self.assertStays(
+                    file,
+                    "expected roles, as before: to let everybody do everything takes "
+                    "a restart",
+                )
+            self.put("web.yml", "pushprox: {roles: {r: {anyone: true}}}")
+            self.net.pass_(LOOK_EVERY)
+            self.assertEqual([role.name for role in file.config.roles.roles], ["r"])
+            self.assertTrue(file.isCurrent)
+
+    def test_appear(self) -> None:
+        """
+        They may appear; from then on they stay.
+        """
+        self.put("web.yml", "")
+        file = self.file()
+        self.assertIsNone(file.config.roles)
+        self.put("web.yml", "pushprox:")
+        self.net.pass_(LOOK_EVERY)
+        self.assertEqual(file.config.roles, Roles(()))
+        self.put("web.yml", "")
+        self.assertStays(
+            file,
+            "expected roles, as before: to let everybody do everything takes a restart",
+        )
+
+    def test_users(self) -> None:
+        """
+        Where there are roles, the last user may be struck off: who is nobody may
+        then do no more than nobody may. Without roles everybody would get in.
+        """
+        users = f"basic_auth_users: {{a: {HASH}}}\n"
+        for before, after, isTaken in (
+            (f"{users}pushprox:", "pushprox:", True),
+            (users, "pushprox:", True),
+            (users, "", False),
+        ):
+            self.put("web.yml", before)
+            file = self.file()
+            self.put("web.yml", after)
+            self.net.pass_(LOOK_EVERY)
+            self.assertEqual(not file.config.users, isTaken)
+            self.assertIs(file.isCurrent, isTaken)
+
+    def test_whenChanged(self) -> None:
+        """
+        Who wants to know is told whenever something else is in force, in the
+        order in which they said so, and not when nothing changed or what is there
+        cannot be used.
+        """
+        self.put("web.yml", "pushprox:")
+        file = self.file()
+        told: list[object] = []
+        file.whenChanged(lambda: told.append(("first", len(file.config.users))))
+        file.whenChanged(lambda: told.append("second"))
+        self.net.pass_(LOOK_EVERY)
+        _ = file.config
+        self.put("web.yml", "nonsense")
+        self.net.pass_(LOOK_EVERY)
+        _ = file.config
+        self.put("web.yml", "")
+        self.net.pass_(LOOK_EVERY)
+        _ = file.config
+        self.assertEqual(told, [])
+        self.put("web.yml", f"basic_auth_users: {{a: {HASH}}}\npushprox:")
+        self.assertEqual(told, [])
+        self.net.pass_(LOOK_EVERY)
+        _ = file.config, file.config
+        self.assertEqual(told, [("first", 1), "second"])
+
+    def test_webFileOf(self) -> None:
+        """
+        The sections that a program knows are read by the file that its command
+        line names.
+        """
+        self.put("web.yml", "pushprox:")
+        options = ProxyOptions()
+        options.parseOptions(["--web.config.file", str(self.path)])
+        file = webFileOf(options, self.net, {"pushprox": readRoles})
+        self.assertEqual(file.config.roles, Roles(()))
+        said = self.assertRaises(SystemExit, webFileOf, options, self.net)
+        self.assertIn("got 'pushprox'", str(said))
+
+
+class AuthoritiesTests(RolesFileTestCase):
+    """
+    CAs that are told apart.
+    """
+
+    def test_none(self) -> None:
+        """
+        Without TLS or without CAs nobody is vouched for.
+        """
+        self.put("web.yml", "pushprox:")
+        self.assertIs(self.file().authorities, NO_AUTHORITIES)
+        file = self.serveRoles(auth=VERIFIED)
+        self.assertTaken(self.bearer(self.authority, "a.example"))
+        self.assertIsNone(self.shownTo(file))
+
+    def test_trusted(self) -> None:
+        """
+        Certificates of these CAs are taken, beside those of the client CA; who
+        shows one is told apart by CA, by its names, and from those who show none
+        or one of the client CA.
+        """
+        second = trustme.CA()
+        self.put("a.pem", self.stranger.cert_pem.bytes())
+        self.put("b.pem", second.cert_pem.bytes())
+        authorities = ("a: {ca_file: a.pem}", "b: {ca_file: b.pem}")
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for auth, isClientCA in (
+                (GIVEN, True),
+                ("client_auth_type: VerifyClientCertIfGiven", False),
+                ("client_auth_type: RequireAndVerifyClientCert", False),
+            ):
+                self.net, self.echoes = Internet(), Echoes()
+                file = self.serveRoles(*authorities, auth=auth)
+                at = {"maximum_version": version}
+                for ca, expected in ((self.stranger, "a"), (second, "b")):
+                    self.assertTaken(self.bearer(ca, "X.example", "*.y", **at))
+                    shown = self.shownTo(file)
+                    assert shown is not None
+                    self.assertEqual(shown.authority, expected)
+                    self.assertEqual(shown.names, {"x.example"})
+                    self.assertIsNone(file.authorities.fault(shown, 0))
+                self.assertNotTaken(self.bearer(trustme.CA(), "x.example", **at))
+                ours = self.bearer(self.authority, "x.example", **at)
+                if isClientCA:
+                    self.assertTaken(ours)
+                    self.assertIsNone(self.shownTo(file))
+                else:
+                    self.assertNotTaken(ours)
+                if "IfGiven" in auth:
+                    self.assertTaken(self.context(**at))
+                    self.assertIsNone(self.shownTo(file))
+                else:
+                    self.assertNotTaken(self.context(**at))
+
+    def test_between(self) -> None:
+        """
+        A CA that another signed is told apart from that one where it is listed,
+        and where it is not it is part of that one. Listed alone it is trusted
+        alone.
+        """
+        child = self.stranger.create_child_ca()
+        self.put("root.pem", self.stranger.cert_pem.bytes())
+        self.put("child.pem", child.cert_pem.bytes())
+        root, below = "root: {ca_file: root.pem}", "child: {ca_file: child.pem}"
+        for authorities, ofRoot, ofChild in (
+            ((root,), "root", "root"),
+            ((root, below), "root", "child"),
+            ((below, root), "root", "child"),
+            ((below,), None, "child"),
+        ):
+            self.net, self.echoes = Internet(), Echoes()
+            file = self.serveRoles(*authorities)
+            for ca, expected in ((self.stranger, ofRoot), (child, ofChild)):
+                context = self.bearer(ca, "x.example")
+                if expected is None:
+                    self.assertNotTaken(context)
+                    continue
+                self.assertTaken(context)
+                shown = self.shownTo(file)
+                assert shown is not None
+                self.assertEqual(shown.authority, expected)
+
+    def test_notResumed(self) -> None:
+        """
+        Where CAs are told apart no session is resumed, neither by ticket nor by
+        its id, in any version: what was shown is shown once more.
+        """
+        self.put("a.pem", self.stranger.cert_pem.bytes())
+        for authorities in (("a: {ca_file: a.pem}",), ()):
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                for noTicket in (0, ssl.OP_NO_TICKET):
+                    self.net, self.echoes = Internet(), Echoes()
+                    file = self.serveRoles(*authorities)
+                    ca = self.stranger if authorities else self.authority
+                    context = self.bearer(ca, "x", maximum_version=version)
+                    context.options |= noTicket
+                    session = self.assertTaken(context).tls.session
+                    before = self.shownTo(file)
+                    again = self.whisper(context, session)
+                    again.say(b"hello")
+                    self.assertEqual(again.heard, b"hello")
+                    # Else by ticket, which with TLS 1.3 need not be asked for.
+                    hasTicket = not noTicket or version is ssl.TLSVersion.TLSv1_3
+                    isResumed = not authorities and hasTicket
+                    self.assertEqual(again.tls.session_reused, isResumed)
+                    self.assertEqual(before is not None, bool(authorities))
+                    self.assertEqual(self.shownTo(file), before)
+
+    def test_resumedBefore(self) -> None:
+        """
+        Nor is one that began before there were any.
+        """
+        file = self.serveRoles()
+        ours = self.bearer(self.authority, "x")
+        session = self.assertTaken(ours).tls.session
+        self.assertTrue(self.whisper(ours, session).tls.session_reused)
+        self.putRoles("a: {ca_file: ca.pem}")
+        self.net.pass_(LOOK_EVERY)
+        again = self.whisper(ours, session)
+        again.say(b"hello")
+        self.assertFalse(again.tls.session_reused)
+        self.assertIsNotNone(self.shownTo(file))
+
+    def test_change(self) -> None:
+        """
+        Which CAs there are is known at once also to those who are connected, and
+        by who asks for nothing else.
+        """
+        self.put("a.pem", self.stranger.cert_pem.bytes())
+        file = self.serveRoles("a: {ca_file: a.pem}")
+        self.assertTaken(self.bearer(self.stranger, "x"))
+        for authorities, expected in (
+            (("b: {ca_file: a.pem}",), "b"),
+            (("b: {ca_file: ca.pem}",), None),
+            ((), None),
+            (("a: {ca_file: a.pem}",), "a"),
+        ):
+            self.putRoles(*authorities)
+            self.net.pass_(LOOK_EVERY)
+            shown = self.shownTo(file)
+            self.assertEqual(shown and shown.authority, expected)
+
+    def test_revoked(self) -> None:
+        """
+        What is put on a list is taken back at once; a list that cannot be used
+        does not take the place of one that can.
+        """
+        key: Any = load_pem_private_key(self.stranger.private_key_pem.bytes(), None)
+        own = load_pem_x509_certificate(self.stranger.cert_pem.bytes())
+        ca = CA(own.subject, key=key)
+        self.put("a.pem", self.stranger.cert_pem.bytes())
+        self.put("a.crl", pem(ca.revoke(1)))
+        file = self.serveRoles("a: {ca_file: a.pem, crl_file: a.crl}")
+        leaf = self.stranger.issue_cert("x.example")
+        context = self.context()
+        leaf.configure_cert(context)
+        self.assertTaken(context)
+        shown = self.shownTo(file)
+        assert shown is not None
+        self.assertIsNone(file.authorities.fault(shown, 0))
+        number = load_pem_x509_certificate(
+            leaf.cert_chain_pems[0].bytes()
+        ).serial_number
+        self.put("a.crl", pem(ca.revoke(1, number)))
+        self.net.pass_(LOOK_EVERY)
+        self.assertEqual(file.authorities.fault(shown, 0), "revoked certificate")
+        self.put("a.crl", pem(CA("other").revoke()))
+        self.assertStays(
+            file,
+            f"pushprox.authorities.a.crl_file: {self.folder}/a.crl: expected lists "
+            "that this CA signed, got one from 'CN=other'",
+        )
+        self.assertEqual(file.authorities.fault(shown, 0), "revoked certificate")
+        self.put("a.crl", pem(ca.revoke(1)))
+        self.net.pass_(LOOK_EVERY)
+        self.assertIsNone(file.authorities.fault(shown, 0))
+
+    def test_inline(self) -> None:
+        """
+        A CA and its lists may stand in the config file itself.
+        """
+        ca = CA("inline")
+        blocks = "".join(
+            f"      {key}: |\n"
+            + "".join(f"        {line}\n" for line in pem(part).decode().splitlines())
+            for key, part in (("ca", ca), ("crl", ca.revoke()))
+        )
+        self.putRoles("a:\n" + blocks.rstrip("\n"))
+        file = self.file()
+        shown = file.authorities.shown([ca.certify("leaf", "x"), ca.certificate])
+        assert shown is not None
+        self.assertEqual(shown.authority, "a")
+
+    def test_broken(self) -> None:
+        """
+        What is wrong with one is said in one line, which names the key and the
+        file.
+        """
+        self.put("a.pem", self.stranger.cert_pem.bytes())
+        self.put("junk.pem", "nonsense")
+        key = "pushprox.authorities"
+        for authorities, expected in (
+            (
+                ("a: {ca_file: gone.pem}",),
+                f"{key}.a.ca_file: {self.folder}/gone.pem: expected a readable PEM "
+                "file: No such file or directory",
+            ),
+            (
+                ("a: {ca_file: a.pem, crl_file: gone.crl}",),
+                f"{key}.a.crl_file: {self.folder}/gone.crl: expected a readable PEM "
+                "file: No such file or directory",
+            ),
+            (
+                ("a: {ca_file: junk.pem}",),
+                f"{key}.a.ca_file: {self.folder}/junk.pem: expected PEM certificates "
+                "(-----BEGIN CERTIFICATE-----)",
+            ),
+            (
+                ("a: {ca_file: a.pem}", "b: {ca_file: ca.pem}", "c: {ca_file: a.pem}"),
+                f"{key}.c.ca_file: {self.folder}/a.pem: expected another CA than a's",
+            ),
+            (
+                ("a: {ca_file: a.pem, crl: junk}",),
+                f"{key}.a.crl: expected PEM revocation lists "
+                "(-----BEGIN X509 CRL-----)",
+            ),
+        ):
+            self.putRoles(*authorities)
+            error = self.assertRaises(ValueError, self.file)
+            self.assertEqual(str(error), f"{self.path}: {expected}")
 
 
 class BrokenTests(WebFileTestCase):
