@@ -526,7 +526,7 @@ class BrokenTests(SynchronousTestCase):
             ca.certificate.public_bytes(Encoding.DER).replace(
                 curve, curve[:-1] + b"\x55"
             )
-            for ca in (ROOT, OTHER)
+            for ca in (ROOT, CA("root"))
         ]
         one, other = map(load_der_x509_certificate, strange)
         self.assertRefused(
@@ -540,6 +540,15 @@ class BrokenTests(SynchronousTestCase):
             " 'CN=root'",
             authority("a", one, revoked=[ROOT.revoke()]),
         )
+
+    def twice(self, each: CertificateRevocationList) -> CertificateRevocationList:
+        """
+        @return: a list with one extension twice.
+        """
+        der = each.public_bytes(Encoding.DER)
+        number, signer = (bytes.fromhex(f"0603551d{last}") for last in ("14", "23"))
+        self.assertEqual((der.count(number), der.count(signer)), (1, 1))
+        return load_der_x509_crl(der.replace(number, signer))
 
     def test_noLists(self) -> None:
         """
@@ -558,6 +567,8 @@ class BrokenTests(SynchronousTestCase):
             good + begin,
             good + good.replace(b"\nM", b"\nN", 1),
             begin + b"\n" + end,
+            # With the same extension twice.
+            pem(self.twice(ROOT.revoke())),
         ):
             self.assertRefused(
                 "a.crl_file: a.crl: expected PEM revocation lists "
@@ -577,6 +588,7 @@ class BrokenTests(SynchronousTestCase):
             (OTHER, "CN=other"),
             (twin, "CN=root"),
             (MIDDLE, "CN=middle"),
+            (CA("renamed", key=ROOT.key), "CN=renamed"),
             (CA("a\nb"), r"CN=a\nb"),
         ):
             self.assertRefused(

@@ -914,6 +914,30 @@ class AuthoritiesTests(RolesFileTestCase):
             self.assertEqual(str(error), f"{self.path}: {expected}")
 
 
+class SecuredTests(WebFileTestCase):
+    """
+    Which endpoints get TLS.
+    """
+
+    def test_secured(self) -> None:
+        """
+        An endpoint gets TLS where the file has some, and is refused if it has its
+        own; else it stays what it was.
+        """
+        endpoint = endpointFromString(self.net, "tcp:8443")
+        self.put("web.yml", "")
+        self.assertIs(self.file().secured(endpoint), endpoint)
+        self.putConfig()
+        file = self.file()
+        secured = file.secured(endpoint)
+        secured.listen(self.echoes)
+        self.assertTaken()
+        error = self.assertRaises(ValueError, file.secured, secured)
+        self.assertEqual(
+            str(error), f"expected tcp: since {self.path} has the TLS for it"
+        )
+
+
 class BrokenTests(WebFileTestCase):
     """
     What is wrong at the start.
