@@ -35,7 +35,7 @@ from pushprox.webfile import WebFile
 
 #: Passwords of one address that may be wrong at once, and how long it then takes
 #: until one more may, in seconds.
-ATTEMPTS = 10
+ATTEMPTS = 32
 REGAIN = 1.0
 
 #: Addresses whose attempts are remembered.

@@ -640,11 +640,13 @@ class SourceTests(GuardTestCase):
             said = with_(request, b"X-Forwarded-For", b"203.0.113.%d, 198.51.100.1" % n)
             answer = self.rig.ask(said)
         self.assertEqual(answer, SLOWER)
-        self.assertIn("to user alice at 198.51.100.1: wrong credentials", self.logged[0])
+        said = "to user alice at 198.51.100.%d: wrong credentials"
+        self.assertIn(said % 1, self.logged[0])
         other = with_(page(b"/"), FOR_OWNER, WRONG)
-        said = with_(other, b"x-forwarded-for", b"198.51.100.2")
-        self.assertEqual(self.rig.ask(said), ASKS_OWNER)
-        self.assertIn("to user alice at 198.51.100.2: wrong credentials", self.logged[-1])
+        other = with_(other, b"x-forwarded-for", b"198.51.100.2")
+        self.rig.net.pass_(1)  # the log is told so much at a time
+        self.assertEqual(self.rig.ask(other), ASKS_OWNER)
+        self.assertIn(said % 2, self.logged[-1])
 
     def test_notTrusted(self) -> None:
         """

@@ -74,6 +74,10 @@ def read(text: str) -> WebConfig:
     return readWebConfig(text.encode("utf-8"), PATH, {"pushprox": readRoles})
 
 
+#: Nobody may do anything, which is told.
+NO_ROLES = Roles((), ("there are no roles: nobody may do anything",))
+
+
 def rolesOf(text: str) -> Roles:
     """
     @return: what it says of roles.
@@ -159,7 +163,7 @@ class GoodTests(SynchronousTestCase):
         )
         found = rolesOf(ALL)
         self.assertEqual(
-            found.trusted,
+            config.trustedProxies,
             tuple(map(ip_network, ("10.0.0.1/32", "192.168.0.0/24", "2001:db8::/32"))),
         )
         self.assertEqual(
@@ -208,7 +212,7 @@ class GoodTests(SynchronousTestCase):
             "pushprox: {roles: }",
             "pushprox: {tokens: {}, authorities: , trusted_proxies: [], roles: {}}",
         ):
-            self.assertEqual(rolesOf(text), Roles(()), text)
+            self.assertEqual(rolesOf(text), NO_ROLES, text)
         self.assertIsNone(read("").roles)
         self.assertEqual(read(BASE), readWebConfig(BASE.encode(), PATH))
 
@@ -295,6 +299,10 @@ BOOLEAN = (
     " no, No, NO, off, Off; got"
 )
 
+#: What is expected of networks.
+NETWORK = "an address or a network like 192.168.0.0/24"
+
+
 #: What is wrong, and what is said to it after the name of the section.
 BROKEN = {
     # The section.
@@ -349,19 +357,19 @@ BROKEN = {
     # Networks.
     section("trusted_proxies: 10.0.0.1"): ".trusted_proxies: expected a list of texts",
     section("trusted_proxies: [10.0.0.1, proxy]"): (
-        ".trusted_proxies: expected networks like 10.1.0.0/16, got 'proxy'"
+        f".trusted_proxies: expected {NETWORK}, got 'proxy'"
     ),
     role("networks: [10.1.2.3/16]"): (
-        ".roles.r.networks: expected networks like 10.1.0.0/16, got '10.1.2.3/16'"
+        f".roles.r.networks: expected {NETWORK}, got '10.1.2.3/16'"
     ),
     role("networks: [10]"): (
-        ".roles.r.networks: expected networks like 10.1.0.0/16, got '10'"
+        f".roles.r.networks: expected {NETWORK}, got '10'"
     ),
     role("networks: ['']"): (
-        ".roles.r.networks: expected networks like 10.1.0.0/16, got ''"
+        f".roles.r.networks: expected {NETWORK}, got ''"
     ),
     role("networks: ['*']"): (
-        ".roles.r.networks: expected networks like 10.1.0.0/16, got '*'"
+        f".roles.r.networks: expected {NETWORK}, got '*'"
     ),
     # Roles.
     section("roles: {r: [scrape]}"): (
@@ -534,6 +542,7 @@ DOUBTS: tuple[tuple[str, list[str]], ...] = (
     (
         section(""),
         [
+            "there are no roles: nobody may do anything",
             "user prometheus has no role, and may do nothing of his own",
             "user Admin has no role, and may do nothing of his own",
         ],

@@ -26,7 +26,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from pushprox.authorities import NO_AUTHORITIES, Shown
-from pushprox.proxy.roles import Roles, readRoles
+from pushprox.proxy.roles import readRoles
 from pushprox.proxy.service import Options as ProxyOptions
 from pushprox.tls import KEYS_LIFE, SecureEndpoint, endpointFromString
 from pushprox.watched import LOOK_EVERY
@@ -34,6 +34,7 @@ from pushprox.webfile import WebFile, webFileOf
 from pushprox.webtls import namesOf
 from tests.internet import Internet
 from tests.test_authorities import CA, pem
+from tests.test_roles import NO_ROLES
 from tests.test_tls import Echoes, TLSTestCase, Whisperer
 from tests.test_webconfig import HASH
 
@@ -617,7 +618,7 @@ class RolesTests(RolesFileTestCase):
         self.assertIsNone(file.config.roles)
         self.put("web.yml", "pushprox:")
         self.net.pass_(LOOK_EVERY)
-        self.assertEqual(file.config.roles, Roles(()))
+        self.assertEqual(file.config.roles, NO_ROLES)
         self.put("web.yml", "")
         self.assertStays(
             file,
@@ -677,7 +678,7 @@ class RolesTests(RolesFileTestCase):
         options = ProxyOptions()
         options.parseOptions(["--web.config.file", str(self.path)])
         file = webFileOf(options, self.net, {"pushprox": readRoles})
-        self.assertEqual(file.config.roles, Roles(()))
+        self.assertEqual(file.config.roles, NO_ROLES)
         said = self.assertRaises(SystemExit, webFileOf, options, self.net)
         self.assertIn("got 'pushprox'", str(said))
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from pushprox.sources import Address, Network, isIn
 from pushprox.names import canonicalName
+from pushprox.sources import Address, Network, isIn
 
 if TYPE_CHECKING:
     from pushprox.authorities import Shown

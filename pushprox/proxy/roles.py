@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from ipaddress import ip_network
 from itertools import combinations
 
 import attrs
 
+from pushprox.names import canonicalName
 from pushprox.proxy.access import PAGES, Bearer, Globs, Role
 from pushprox.sources import Network, networkFrom
-from pushprox.names import canonicalName
 from pushprox.webconfig import BOOLEANS, Authority, Section, WebConfig
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
