@@ -127,4 +127,4 @@ def lockIn(unit: str) -> None:
 
 if __name__ == "__main__":
     lockIn(sys.argv[1])
-    os.execvp(sys.argv[2], sys.argv[2:])
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606

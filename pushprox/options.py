@@ -86,7 +86,8 @@ def listenEndpoint(
             f"with a port of at most 65535, got {text!r}"
         )
     if not host:
-        host = "::" if dualStack() else "0.0.0.0"
+        # As the user asks for, and as Go has it.
+        host = "::" if dualStack() else "0.0.0.0"  # noqa: S104
     elif host.startswith("[") and host.endswith("]") and _isIP(host[1:-1], 6):
         host = host[1:-1]
     elif not (_isIP(host, 4) or _HOST_NAME.fullmatch(host)):

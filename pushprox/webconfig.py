@@ -410,7 +410,8 @@ def readWebConfig(
 
 def _parse(text: bytes) -> Section:
     try:
-        document = yaml.load(text, Loader=_Loader)
+        # No less safe than SafeLoader, of which it knows the tags for text alone.
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506
     except yaml.YAMLError as error:
         # Not all that it says: it quotes from the file.
         mark = getattr(error, "problem_mark", None)
