@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.auth import auth
 from benchmarks.bigbodies import bigBodies
 from benchmarks.clientcost import clientCost
 from benchmarks.handshake import handshake
@@ -29,6 +30,7 @@ from benchmarks.table import Section
 
 MEASUREMENTS: dict[str, Callable[[Setting], list[Section]]] = {
     "scrape": scrape,
+    "auth": auth,
     "client": clientCost,
     "handshake": handshake,
     "parked": parked,

@@ -1,6 +1,6 @@
 """
-Runs of ours and of HAProxy, made in turn, so that what else the machine does
-meanwhile befalls both.
+Runs of what is compared, of ours and of HAProxy mostly, made in turn, so that what
+else the machine does meanwhile befalls all.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from benchmarks.table import bytesText, spread
 class Comparison:
     """
     @ivar runs: by kind; those at one place in the lists followed one another.
-        The kind C{haproxy} is what the others are compared with.
+    @ivar base: the kind that the others are compared with.
     """
 
     size: int
     atOnce: int
     runs: dict[str, list[Run]]
+    base: str = "haproxy"
 
     @property
     def name(self) -> str:
@@ -37,21 +38,21 @@ class Comparison:
 
     def ratios(self, kind: str) -> list[float]:
         """
-        @return: the CPU of each run as a multiple of HAProxy's.
+        @return: the CPU of each run as a multiple of that of the base.
         """
-        pairs = zip(self.runs[kind], self.runs["haproxy"], strict=True)
+        pairs = zip(self.runs[kind], self.runs[self.base], strict=True)
         return [ours.cpu / theirs.cpu for ours, theirs in pairs]
 
     def row(self, kind: str, more: str = "") -> list[str]:
         """
         @param more: to say of the kind.
-        @return: for a table: CPU of ours and of HAProxy, in microseconds, and
-            the ratio.
+        @return: for a table: CPU of the kind and of the base, in microseconds,
+            and the ratio.
         """
         return [
             self.name + more,
             f"{self.cpu(kind) * 1e6:.0f}",
-            f"{self.cpu('haproxy') * 1e6:.0f}",
+            f"{self.cpu(self.base) * 1e6:.0f}",
             spread(self.ratios(kind), ".1f"),
         ]
 
@@ -73,10 +74,13 @@ def compare(
     size: int,
     atOnce: int,
     kinds: Mapping[str, Callable[[], AbstractContextManager[Load]]],
+    base: str = "haproxy",
 ) -> Comparison:
     """
     Let each load in its turn do as many scrapes as take about as long as is
     asked for.
+
+    @param base: the kind that the others are compared with.
     """
     runs: dict[str, list[Run]] = {kind: [] for kind in kinds}
     counts = {}
@@ -88,7 +92,7 @@ def compare(
             with through() as load:
                 load.scrape(atOnce)
                 runs[kind].append(load.scrape(counts[kind]))
-    comparison = Comparison(size, atOnce, runs)
-    ours = next(iter(kinds))
+    comparison = Comparison(size, atOnce, runs, base)
+    ours = next(kind for kind in kinds if kind != base)
     setting.say(f"{comparison.name}: {spread(comparison.ratios(ours), '.1f')}")
     return comparison

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import attrs
@@ -18,6 +18,20 @@ from benchmarks.lines import Listener
 from benchmarks.loop import Loop
 from benchmarks.peers import Poll, Push, Scraper
 from benchmarks.programs import Program, freePort
+
+
+@attrs.frozen
+class Credentials:
+    """
+    What the proxy asks for, as values of Authorization or Proxy-Authorization;
+    nothing, if it asks for nothing.
+
+    @ivar scraper: of who scrapes.
+    @ivar client: of who polls and pushes under a name.
+    """
+
+    scraper: bytes = attrs.field(default=b"", repr=False)
+    client: Callable[[bytes], bytes] = attrs.field(default=lambda name: b"", repr=False)
 
 
 @attrs.frozen
@@ -121,13 +135,21 @@ class Scrapers(Load):
     The load of a number of scrapers, each with a target of its own.
     """
 
-    def connect(self, port: int, body: Body, isAbsolute: bool) -> None:
+    def connect(
+        self, port: int, body: Body, isAbsolute: bool, credentials: bytes = b""
+    ) -> None:
         """
         Connect the scrapers.
         """
         self._scrapers = [
             Scraper(
-                self._loop, port, b"target-%d" % number, body, isAbsolute, self._scraped
+                self._loop,
+                port,
+                b"target-%d" % number,
+                body,
+                isAbsolute,
+                self._scraped,
+                credentials,
             )
             for number in range(self._atOnce)
         ]
@@ -197,7 +219,11 @@ class Assignments(Load):
 
 @contextmanager
 def throughProxy(
-    program: Program, port: int, atOnce: int, body: Body
+    program: Program,
+    port: int,
+    atOnce: int,
+    body: Body,
+    credentials: Credentials = Credentials(),
 ) -> Iterator[Load]:
     """
     A load of scrapes by way of a proxy of ours, with a client for each target.
@@ -208,9 +234,10 @@ def throughProxy(
     try:
         for number in range(atOnce):
             name = b"target-%d" % number
-            Poll(loop, port, name, Push(loop, port, name, body).push)
+            its = credentials.client(name)
+            Poll(loop, port, name, Push(loop, port, name, body, its).push, its)
         load = Scrapers(loop, program, atOnce)
-        load.connect(port, body, isAbsolute=True)
+        load.connect(port, body, isAbsolute=True, credentials=credentials.scraper)
         # Polls that are not parked yet would be missing.
         program.untilIdle()
         yield load

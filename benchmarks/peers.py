@@ -52,16 +52,18 @@ class Scraper(Reply):
         body: Body,
         isAbsolute: bool,
         scraped: Callable[[Scraper, float], None],
+        credentials: bytes = b"",
     ) -> None:
         """
         @param port: where the proxy is.
         @param isAbsolute: whether it knows that there is a proxy.
         @param scraped: is told how long it took, in seconds, when a whole body
             has come.
+        @param credentials: for the proxy, if any.
         """
         super().__init__(loop, connection(port))
         host = target + b":9100"
-        self._request = scrapeRequest(host, b"/metrics", isAbsolute)
+        self._request = scrapeRequest(host, b"/metrics", isAbsolute, credentials)
         self._target = target
         self._body = body
         self._scraped = scraped
@@ -97,13 +99,19 @@ class Poll(Reply):
     """
 
     def __init__(
-        self, loop: Loop, port: int, name: bytes, scrape: Callable[[bytes], None]
+        self,
+        loop: Loop,
+        port: int,
+        name: bytes,
+        scrape: Callable[[bytes], None],
+        credentials: bytes = b"",
     ) -> None:
         """
         @param scrape: is called with the id of each scrape.
+        @param credentials: of the client, if any.
         """
         super().__init__(loop, connection(port))
-        self._request = pollRequest(port, name)
+        self._request = pollRequest(port, name, credentials)
         self._scrape = scrape
         self._instruction = b""
         self.send(self._request)
@@ -130,9 +138,19 @@ class Push(Reply):
 
     _isBusy = False
 
-    def __init__(self, loop: Loop, port: int, target: bytes, body: Body) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        port: int,
+        target: bytes,
+        body: Body,
+        credentials: bytes = b"",
+    ) -> None:
+        """
+        @param credentials: of the client, if any.
+        """
         super().__init__(loop, connection(port))
-        self._start = pushStart(port)
+        self._start = pushStart(port, credentials)
         self._answer = answerStart(body.framing)
         self._pieces = body.pieces(target)
         self._size = len(self._answer) + sum(map(len, self._pieces))

@@ -6,6 +6,7 @@ as they travel.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 
 from benchmarks.programs import Unmeasurable
 
@@ -46,30 +47,49 @@ def idIn(message: bytes) -> bytes:
     return found[1]
 
 
-def scrapeRequest(host: bytes, path: bytes, isAbsolute: bool = True) -> bytes:
+def basic(user: bytes, password: bytes) -> bytes:
+    """
+    @return: the value of an Authorization or Proxy-Authorization.
+    """
+    return b"Basic " + b64encode(user + b":" + password)
+
+
+def bearer(token: bytes) -> bytes:
+    """
+    @return: the value of an Authorization or Proxy-Authorization.
+    """
+    return b"Bearer " + token
+
+
+def scrapeRequest(
+    host: bytes, path: bytes, isAbsolute: bool = True, credentials: bytes = b""
+) -> bytes:
     """
     @param isAbsolute: whether it goes to a proxy.
+    @param credentials: for the proxy, if any.
     @return: a scrape, as Prometheus asks for it.
     """
     where = b"http://" + host if isAbsolute else b""
     start = b"GET " + where + path + b" HTTP/1.1\r\nHost: " + host + b"\r\n"
-    return start + _PROMETHEUS
+    return start + _field(b"Proxy-Authorization", credentials) + _PROMETHEUS
 
 
-def pollRequest(port: int, name: bytes) -> bytes:
+def pollRequest(port: int, name: bytes, credentials: bytes = b"") -> bytes:
     """
+    @param credentials: of the client, if any.
     @return: a client's poll.
     """
     length = b"Content-Length: %d\r\n" % len(name)
     more = b"Content-Type: \r\nAccept-Encoding: gzip\r\n\r\n"
-    return _post(b"/poll", port) + length + more + name
+    return _post(b"/poll", port, credentials) + length + more + name
 
 
-def pushStart(port: int) -> bytes:
+def pushStart(port: int, credentials: bytes = b"") -> bytes:
     """
+    @param credentials: of the client, if any.
     @return: a client's push, as far as the number in its Content-Length.
     """
-    return _post(b"/push", port) + b"Content-Length: "
+    return _post(b"/push", port, credentials) + b"Content-Length: "
 
 
 #: What is between the head of a push and what is pushed.
@@ -96,6 +116,10 @@ def answerEnd(scrape: bytes) -> bytes:
     return b"Id: " + scrape + _AFTER_ID
 
 
-def _post(path: bytes, port: int) -> bytes:
+def _post(path: bytes, port: int, credentials: bytes) -> bytes:
     host = b" HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n" % port
-    return b"POST " + path + host + _GO
+    return b"POST " + path + host + _GO + _field(b"Authorization", credentials)
+
+
+def _field(name: bytes, value: bytes) -> bytes:
+    return name + b": " + value + b"\r\n" if value else b""

@@ -1,0 +1,110 @@
+"""
+What it costs the proxy to ask who comes: the same scrapes by way of proxies that
+ask for nothing, for passwords, and so on, in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import attrs
+import bcrypt
+
+from benchmarks.body import Body
+from benchmarks.comparison import compare
+from benchmarks.load import Credentials, Load, throughProxy
+from benchmarks.programs import freePort
+from benchmarks.setting import Setting
+from benchmarks.table import Section, spread
+from benchmarks.wire import basic
+
+#: Bytes of a body, and scrapes at once: where all that is not the body counts most.
+SIZE = 10_000
+AT_ONCE = 16
+
+#: Rounds of bcrypt; each password is hashed once, before anything is measured.
+ROUNDS = 4
+
+_PASSWORD = b"correct horse battery staple"
+
+
+@attrs.frozen
+class Way:
+    """
+    One way to get in.
+
+    @ivar web: what stands in the web config file; L{None} for none.
+    """
+
+    name: str
+    web: str | None
+    credentials: Credentials
+
+
+def _passwords() -> Way:
+    """
+    @return: the one with a user for Prometheus and one for the clients: few, as it
+        is meant.
+    """
+    lines = ["basic_auth_users:"]
+    for name in (b"prometheus", b"clients"):
+        hashed = bcrypt.hashpw(_PASSWORD, bcrypt.gensalt(ROUNDS))
+        lines.append(f"  {name.decode()}: {hashed.decode()}")
+    client = basic(b"clients", _PASSWORD)
+    scraper = basic(b"prometheus", _PASSWORD)
+    return Way("passwords", "\n".join(lines), Credentials(scraper, lambda _: client))
+
+
+def ways() -> list[Way]:
+    """
+    @return: all of them; the first is open.
+    """
+    return [Way("open", None, Credentials()), _passwords()]
+
+
+def auth(setting: Setting) -> list[Section]:
+    """
+    Measure them.
+    """
+    atOnce = min(AT_ONCE, *setting.effort.atOnce)
+    core, body = setting.cores.measured, Body(SIZE)
+    kinds: dict[str, Callable[[], AbstractContextManager[Load]]] = {}
+    measured = ways()
+    with TemporaryDirectory() as folder, ExitStack() as running:
+        for way in measured:
+            port = freePort()
+            flags = [f"--web.listen-address=127.0.0.1:{port}"]
+            if way.web is not None:
+                file = Path(folder, f"{way.name}.yml")
+                file.write_text(way.web)
+                flags.append(f"--web.config.file={file}")
+            proxy = running.enter_context(setting.pushProx.proxy(*flags, core=core))
+            proxy.listening(port)
+            kinds[way.name] = partial(
+                throughProxy, proxy, port, atOnce, body, way.credentials
+            )
+        comparison = compare(setting, SIZE, atOnce, kinds, "open")
+    return [
+        Section(
+            f"CPU of the proxy per scrape, {comparison.name}",
+            ["us", "ratio to open"],
+            [
+                [
+                    way.name,
+                    f"{comparison.cpu(way.name) * 1e6:.0f}",
+                    spread(comparison.ratios(way.name), ".2f"),
+                ]
+                for way in measured
+            ],
+            comparison.raw(),
+            [
+                "Who polls, who pushes and who scrapes is asked, each time.",
+                f"Medians [and spread] of {setting.effort.pairs} pairs, measured in"
+                " turn.",
+            ],
+        )
+    ]
