@@ -105,6 +105,12 @@ class WebFileTestCase(TLSTestCase):
         Listen, as a file with these keys says.
         """
         self.putConfig(*more)
+        return self.serveWhatIsThere()
+
+    def serveWhatIsThere(self) -> WebFile:
+        """
+        Listen, as the file says.
+        """
         file = self.file()
         endpoint = endpointFromString(self.net, "tcp:8443")
         secure = SecureEndpoint(endpoint, file, self.net)
