@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from textwrap import dedent
 
 import bcrypt
@@ -21,6 +20,60 @@ from integration.processes import (
     freePort,
     until,
 )
+
+_CERTIFIED = "tls_server_config: {cert_file: localhost.pem, key_file: localhost.pem"
+
+#: Files like those that the exporter-toolkit is tested with for being wrong, and what
+#: is said of each below its name.
+BROKEN = {
+    "tls_web_config: {}": (
+        "expected some of tls_server_config, http_server_config, basic_auth_users, "
+    ),
+    "basic_auth_users: {john: doe}": (
+        "basic_auth_users.john: expected a bcrypt hash like $2y$10$... with 60 "
+    ),
+    "tls_server_config: {cert_file: '', key_file: localhost.pem}": (
+        "tls_server_config.cert_file: expected the name of a PEM file with the "
+    ),
+    "tls_server_config: {cert_file: localhost.pem, key_file: ''}": (
+        "tls_server_config.key_file: expected the name of a PEM file with the "
+    ),
+    "tls_server_config: {cert_file: somefile, key_file: localhost.pem}": (
+        "tls_server_config.cert_file: {folder}/somefile: expected a readable PEM file"
+    ),
+    "tls_server_config: {cert_file: localhost.pem, key_file: prometheus.pem}": (
+        "tls_server_config.key_file: {folder}/prometheus.pem: expected the private "
+        "key of the certificate in tls_server_config.cert_file: "
+    ),
+    f"{_CERTIFIED}, min_version: TLS111}}": (
+        "tls_server_config.min_version: expected one of TLS12, TLS13; got 'TLS111'"
+    ),
+    f"{_CERTIFIED}, cipher_suites: [TLS_RSA_WITH_AES_2048_CBC_SHA]}}": (
+        "tls_server_config.cipher_suites: expected one of "
+    ),
+    f"{_CERTIFIED}, curve_preferences: [CurveP257]}}": (
+        "tls_server_config.curve_preferences: expected one of "
+    ),
+    f"{_CERTIFIED}, client_ca_file: ca.pem}}": (
+        "tls_server_config.client_auth_type: expected RequireAndVerifyClientCert "
+    ),
+    f"{_CERTIFIED}, client_auth_type: VerifyClientCertIfGiven, "
+    "client_ca_file: web.yml}": (
+        "tls_server_config.client_ca_file: {folder}/web.yml: expected PEM certificates"
+    ),
+    f"{_CERTIFIED}, client_allowed_sans: [one]}}": (
+        "tls_server_config.client_allowed_sans: expected some names, and "
+    ),
+    "http_server_config: {headers: {Server: me}}": (
+        "http_server_config.headers: expected some of Content-Security-Policy, "
+    ),
+    "http_server_config: {headers: {X-Frame-Options: foo}}": (
+        "http_server_config.headers.X-Frame-Options: expected one of deny, "
+    ),
+    "rate_limit: {interval: 1s, burst: many}": (
+        "rate_limit.burst: expected a whole number, got 'many'"
+    ),
+}
 
 
 def hashed(password: str) -> str:
@@ -254,23 +307,49 @@ class WebConfigTests(ProcessTestCase):
         self.assertEqual(page.status, 200)
         self.assertIn(b"pushprox_client_", page.body)
 
+    async def test_sample(self) -> None:
+        """
+        The sample of the exporter-toolkit's documentation does what it says: TLS,
+        and a user with a password.
+        """
+        for name in ("server.crt", "server.key"):
+            (self.files / name).symlink_to("localhost.pem")
+        self.web.write_text(
+            "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n\n"
+            "basic_auth_users:\n"
+            f"  alice: {hashed('wonderland')}\n  bob: {hashed('builder')}\n"
+        )
+        _, port = await self.proxy(f"--web.config.file={self.web}")
+        url = f"https://localhost:{port}/-/ready"
+        shown = ("--cacert", str(self.files / "ca.pem"))
+        for user, status in (
+            ("alice:wonderland", 200),
+            ("bob:builder", 200),
+            ("alice:builder", 401),
+        ):
+            page = await self.get(url, *shown, "--user", user)
+            self.assertEqual(page.status, status, page)
+
     async def test_broken(self) -> None:
         """
-        A file that cannot be used ends either program at once, with one line.
+        A file that cannot be used ends either program at once, with one line that
+        names it and says what is wrong, and shows nothing secret.
         """
-        broken: Path = self.files / "broken.yml"
-        broken.write_text("basic_auth_users: {a: plain}")
-        for program, flags in (
-            ("pushprox-proxy", ()),
-            ("pushprox-client", ("--fqdn=t1", "--proxy-url=http://127.0.0.1:9/")),
-        ):
-            process = await self.finished(
-                "twistd", "-n", program, f"--web.config.file={broken}", *flags
-            )
-            self.assertEqual(process.status, 1)
-            self.assertIn(
-                f"{program}: --web.config.file: {broken}: basic_auth_users.a: "
-                "expected a bcrypt hash",
-                process.output,
-            )
-            self.assertNotIn("Traceback", process.output)
+        self.web.write_text("rate_limit: {}")
+        for number, (text, expected) in enumerate(BROKEN.items()):
+            broken = self.files / f"broken{number}.yml"
+            broken.write_text(text)
+            for program, *flags in (
+                ("pushprox-proxy",),
+                ("pushprox-client", "--fqdn=t1", "--proxy-url=http://127.0.0.1:9/"),
+            )[: 2 if number == 1 else 1]:
+                process = await self.finished(
+                    program, f"--web.config.file={broken}", *flags
+                )
+                self.assertEqual(process.status, 1, process)
+                [line] = process.output.splitlines()
+                start = f"{program}: --web.config.file: {broken}: "
+                self.assertTrue(
+                    line.startswith(start + expected.format(folder=self.files)), line
+                )
+                self.assertNotIn("doe", line)
