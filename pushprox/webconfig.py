@@ -74,7 +74,24 @@ _BCRYPT = re.compile(
     r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
 )
 
+# How keys, users and the words of the format look. Whatever else stands in their
+# place may be a password, behind a space or a quote that is missing.
+_WORD = re.compile(r"[A-Za-z0-9_.@-]{1,40}")
+
+# What the parser quotes: a mark, or its own name for what comes next, such as
+# '<stream end>'; or else something of the file.
+_QUOTED = re.compile(r"('.'|'<[^']*>')|'[^']*'|\"[^\"]*\"")
+
 _ONE_LINE = re.compile(r"[\t\x20-\x7e]*")
+
+
+def _shown(text: object) -> str:
+    """
+    @return: the beginning of what stands in a file, as far as it can be no secret.
+    """
+    word = _WORD.match(str(text))
+    beginning = word[0] if word else ""
+    return beginning if beginning == str(text) else f"{beginning}..."
 
 
 @attrs.frozen
@@ -293,8 +310,9 @@ class Section:
         """
         @raise ValueError: that names the key.
         """
+        shown = _shown(key)
         # On one line, whatever it is called.
-        shown = key if key.isprintable() else repr(key)
+        shown = shown if shown.isprintable() else repr(shown)
         raise ValueError(f"{self.where}{shown}: expected {expected}")
 
     def onlyHas(self, keys: Iterable[str]) -> None:
@@ -305,7 +323,8 @@ class Section:
             if key not in keys:
                 where = f"{self.where[:-1]}: " if self.where else ""
                 choices = ", ".join(keys)
-                raise ValueError(f"{where}expected some of {choices}; got {key!r}")
+                got = _shown(key)
+                raise ValueError(f"{where}expected some of {choices}; got {got!r}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -377,7 +396,7 @@ class Section:
 
     def _choose(self, key: str, word: str, choices: Mapping[str, _T]) -> _T:
         if word not in choices:
-            self.refuse(key, f"one of {', '.join(choices)}; got {word!r}")
+            self.refuse(key, f"one of {', '.join(choices)}; got {_shown(word)!r}")
         return choices[word]
 
     def pem(self, key: str, fileKey: str, folder: str) -> PEM | None:
@@ -417,6 +436,7 @@ def _parse(text: bytes) -> Section:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}: " if mark is not None else ""
         problem = getattr(error, "problem", None) or "unreadable characters"
+        problem = _QUOTED.sub(lambda quoted: quoted[1] or "...", problem)
         raise ValueError(f"{place}expected YAML: {problem}") from None
     except RecursionError:
         raise ValueError("expected YAML of reasonable depth") from None
@@ -527,7 +547,7 @@ def _readHeaders(section: Section) -> tuple[tuple[str, str], ...]:
     for name, choices in _HEADERS.items():
         value = headers.text(name)
         if value and value not in (choices or (value,)):
-            headers.refuse(name, f"one of {', '.join(choices)}; got {value!r}")
+            headers.refuse(name, f"one of {', '.join(choices)}; got {_shown(value)!r}")
         if not _ONE_LINE.fullmatch(value):
             headers.refuse(name, "one line of ASCII text")
         if value:
@@ -537,14 +557,17 @@ def _readHeaders(section: Section) -> tuple[tuple[str, str], ...]:
 
 def _readRateLimit(section: Section) -> RateLimit | None:
     section.onlyHas(("interval", "burst"))
+    every = section.text("interval") or "0"
     try:
-        interval = duration(section.text("interval") or "0")
-    except ValueError as error:
-        section.refuse("interval", str(error).removeprefix("expected "))
+        interval = duration(every)
+    except ValueError:
+        section.refuse(
+            "interval", f"a duration like 15s or 1m30s, got {_shown(every)!r}"
+        )
     burst = section.text("burst") or "0"
     # No more than Go's int has.
     if not (burst.isascii() and burst.isdigit() and len(burst) <= 18):
-        section.refuse("burst", f"a whole number, got {burst[:20]!r}")
+        section.refuse("burst", f"a whole number, got {_shown(burst[:20])!r}")
     if not interval:
         return None
     if not int(burst):

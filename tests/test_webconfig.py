@@ -262,12 +262,10 @@ BROKEN = {
     ),
     "{[a]: b}": "line 1: expected YAML: found unhashable key",
     "a: !!python/name:os.system": (
-        "line 1: expected YAML: could not determine a constructor for the tag "
-        "'tag:yaml.org,2002:python/name:os.system'"
+        "line 1: expected YAML: could not determine a constructor for the tag ..."
     ),
     "a: !!timestamp soon": (
-        "line 1: expected YAML: could not determine a constructor for the tag "
-        "'tag:yaml.org,2002:timestamp'"
+        "line 1: expected YAML: could not determine a constructor for the tag ..."
     ),
     "!!map soon": "line 1: expected YAML: expected a mapping node, but found scalar",
     "[" * 5000: "expected YAML of reasonable depth",
@@ -370,7 +368,10 @@ BROKEN = {
         "rate_limit.burst: expected at least 1, or no request is ever served"
     ),
     "basic_auth_users: {'a:b': x}": (
-        "basic_auth_users.a:b: expected the name of a user, which has no colon"
+        "basic_auth_users.a...: expected the name of a user, which has no colon"
+    ),
+    "basic_auth_users: {alice:s3kr1t}": (
+        "basic_auth_users.alice...: expected the name of a user, which has no colon"
     ),
     "basic_auth_users: {null: x}": (
         "basic_auth_users.None: expected the name of a user, which has no colon"
@@ -437,6 +438,16 @@ class BrokenTests(SynchronousTestCase):
             "basic_auth_users: {a: 's3kr1t",
             "tls_server_config: {key: s3kr1t}",
             "tls_server_config: {cert: c, key: [s3kr1t]}",
+            # Behind a space or a quote that is missing, or in a wrong place.
+            "basic_auth_users: {a:s3kr1t}",
+            "basic_auth_users: {a: *s3kr1t}",
+            "basic_auth_users: {a: !s3kr1t}",
+            "basic_auth_users: {a: !!s3kr1t'}",
+            "tls_server_config: {cert: c, key:s3kr1t}",
+            f"basic_auth_users: {{{HASH}: a}}",
+            f"{HASH}: a",
+            f"tls_server_config: {{client_auth_type: {HASH}}}",
+            f"http_server_config: {{headers: {{X-Frame-Options: {HASH}}}}}",
         ):
             said = str(self.assertRaises(ValueError, read, text))
             self.assertNotIn("s3kr1t", said)
