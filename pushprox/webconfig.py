@@ -89,6 +89,8 @@ def _shown(text: object) -> str:
     """
     @return: the beginning of what stands in a file, as far as it can be no secret.
     """
+    if text == "":
+        return "''"
     word = _WORD.match(str(text))
     beginning = word[0] if word else ""
     return beginning if beginning == str(text) else f"{beginning}..."
@@ -306,14 +308,11 @@ class Section:
     where: str
     entries: dict[Any, Any]
 
-    def refuse(self, key: str, expected: str) -> NoReturn:
+    def refuse(self, key: object, expected: str) -> NoReturn:
         """
         @raise ValueError: that names the key.
         """
-        shown = _shown(key)
-        # On one line, whatever it is called.
-        shown = shown if shown.isprintable() else repr(shown)
-        raise ValueError(f"{self.where}{shown}: expected {expected}")
+        raise ValueError(f"{self.where}{_shown(key)}: expected {expected}")
 
     def onlyHas(self, keys: Iterable[str]) -> None:
         """
@@ -335,7 +334,7 @@ class Section:
         """
         for key in self.entries:
             if not isinstance(key, str) or not key or not key.isprintable():
-                self.refuse(repr(key), "a name")
+                self.refuse(key, "a name")
         return tuple(self.entries)
 
     def section(self, key: str) -> Section:

@@ -486,10 +486,10 @@ class SectionTests(SynchronousTestCase):
         for key, shown in (
             (None, "None"),
             ("", "''"),
-            (("b",), "('b',)"),
-            ("b\nc", r"'b\nc'"),
-            ("\u2028", r"'\u2028'"),
-            ("\ud800", r"'\ud800'"),
+            (("b",), "..."),
+            ("b\nc", "b..."),
+            ("\u2028", "..."),
+            ("\ud800", "..."),
         ):
             with self.assertRaises(ValueError) as caught:
                 Section("a.", {"b": 1, key: 2}).names  # noqa: B018
@@ -519,7 +519,7 @@ class SectionTests(SynchronousTestCase):
         """
         Whatever a key is called, it is named on one line.
         """
-        for key, shown in (("b", "b"), ("b\nc", r"'b\nc'"), ("\x1b[m", r"'\x1b[m'")):
+        for key, shown in (("b", "b"), ("b\nc", "b..."), ("\x1b[m", "...")):
             error = self.assertRaises(ValueError, Section("a.", {}).refuse, key, "x")
             self.assertEqual(str(error), f"a.{shown}: expected x")
         error = self.assertRaises(
