@@ -1,13 +1,15 @@
 """
 What it costs the proxy to ask who comes: the same scrapes by way of proxies that
-ask for nothing, for passwords, and so on, in turn.
+ask for nothing, for passwords, and for tokens of those that have roles, in turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,7 +22,7 @@ from benchmarks.load import Credentials, Load, throughProxy
 from benchmarks.programs import freePort
 from benchmarks.setting import Setting
 from benchmarks.table import Section, spread
-from benchmarks.wire import basic
+from benchmarks.wire import basic, bearer
 
 #: Bytes of a body, and scrapes at once: where all that is not the body counts most.
 SIZE = 10_000
@@ -62,11 +64,48 @@ def _passwords() -> Way:
     return Way("passwords", "\n".join(lines), Credentials(scraper, lambda _: client))
 
 
-def ways() -> list[Way]:
+def tokenOf(name: bytes) -> bytes:
     """
+    @return: the token of a client, which need not be secret here, but as long as
+        others.
+    """
+    return urlsafe_b64encode(sha256(b"token of " + name).digest()).rstrip(b"=")
+
+
+def tokensAndRoles(names: Iterable[bytes]) -> str:
+    """
+    @param names: of clients.
+    @return: a web config file with a token for each, by which it may poll under its
+        name, and with one for Prometheus, which may scrape all. Metrics are open.
+    """
+    lines = ["pushprox:", "  tokens:"]
+    for name in (b"prometheus", *names):
+        digest = sha256(tokenOf(name)).hexdigest()
+        lines.append(f"    {name.decode()}: {digest}")
+    lines += [
+        "  roles:",
+        '    scrapers: {tokens: [prometheus], scrape: ["*"]}',
+        '    clients: {tokens: ["*-*"], poll: ["*"], from_token: true}',
+        "    monitors: {anyone: true, pages: [metrics]}",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _tokens(count: int) -> Way:
+    names = (b"target-%d" % number for number in range(count))
+    return Way(
+        "tokens, roles",
+        tokensAndRoles(names),
+        Credentials(bearer(tokenOf(b"prometheus")), lambda name: bearer(tokenOf(name))),
+    )
+
+
+def ways(atOnce: int) -> list[Way]:
+    """
+    @param atOnce: how many clients there are.
     @return: all of them; the first is open.
     """
-    return [Way("open", None, Credentials()), _passwords()]
+    return [Way("open", None, Credentials()), _passwords(), _tokens(atOnce)]
 
 
 def auth(setting: Setting) -> list[Section]:
@@ -80,7 +119,7 @@ def auth(setting: Setting) -> list[Section]:
     setting = attrs.evolve(setting, effort=effort)
     core, body = setting.cores.measured, Body(SIZE)
     kinds: dict[str, Callable[[], AbstractContextManager[Load]]] = {}
-    measured = ways()
+    measured = ways(atOnce)
     with TemporaryDirectory() as folder, ExitStack() as running:
         for way in measured:
             port = freePort()

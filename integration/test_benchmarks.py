@@ -64,6 +64,7 @@ class BenchmarkTests(ProcessTestCase):
             "CPU of the proxy per scrape, 10 KB, 4 at once ",
             "open ",
             "passwords ",
+            "tokens, roles ",
             "CPU of the client per scrape ",
             "CPU of the proxy per handshake ",
             "TLS on top, ECDSA P-256 ",
