@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import attrs
 
+from benchmarks.auth import tokenOf, tokensAndRoles
 from benchmarks.certificates import KINDS, makeCertificate
 from benchmarks.crowd import Waiters, allowFiles, clientContext
 from benchmarks.loop import Loop
@@ -18,11 +19,35 @@ from benchmarks.ours import connectedClients
 from benchmarks.programs import Program, Unmeasurable, freePort
 from benchmarks.setting import Setting
 from benchmarks.table import Section
-from benchmarks.wire import pollRequest
+from benchmarks.wire import bearer, pollRequest
 
 #: Polls that are parked before memory is looked at, so that what a proxy sets up
 #: once is not counted.
 _FIRST = 20
+
+
+@attrs.frozen
+class Way:
+    """
+    One way for clients to connect.
+
+    @ivar certificate: the kind of the proxy's; L{None} for plain HTTP.
+    @ivar hasTokens: whether each client says who it is, by a token of its own.
+    """
+
+    certificate: str | None = None
+    hasTokens: bool = False
+
+    @property
+    def name(self) -> str:
+        """
+        What to call it.
+        """
+        tokens = ", a token each" if self.hasTokens else ""
+        return f"TLS, {self.certificate}{tokens}" if self.certificate else "in plain"
+
+
+WAYS = (Way(), *map(Way, KINDS), Way("ECDSA P-256", hasTokens=True))
 
 
 @attrs.frozen
@@ -49,21 +74,18 @@ def parked(setting: Setting) -> list[Section]:
     memory: dict[str, float] = {}
     rushes: dict[str, Rush] = {}
     with TemporaryDirectory() as folder:
-        for kind in ("plain", *KINDS):
-            memory[kind], rushes[kind] = _park(setting, count, kind, Path(folder))
+        for way in WAYS:
+            name = way.name
+            memory[name], rushes[name] = _park(setting, count, way, Path(folder))
             setting.say(
-                f"{kind}: {memory[kind]:.0f} bytes,"
-                f" {count} back in {rushes[kind].elapsed:.1f} s"
+                f"{name}: {memory[name]:.0f} bytes,"
+                f" {count} back in {rushes[name].elapsed:.1f} s"
             )
-    names = {
-        kind: "in plain" if kind == "plain" else f"TLS, {kind}"
-        for kind in ("plain", *KINDS)
-    }
     return [
         Section(
             f"Memory per parked poll, of {count}",
             ["kB"],
-            [[names[kind], f"{size / 1000:.1f}"] for kind, size in memory.items()],
+            [[name, f"{size / 1000:.1f}"] for name, size in memory.items()],
             memory,
         ),
         Section(
@@ -71,34 +93,41 @@ def parked(setting: Setting) -> list[Section]:
             ["s", "CPU s", "ms each", "load's share"],
             [
                 [
-                    names[kind],
+                    name,
                     f"{rush.elapsed:.1f}",
                     f"{rush.cpu:.1f}",
                     f"{rush.cpu / count * 1000:.2f}",
                     f"{rush.loadShare:.0%}",
                 ]
-                for kind, rush in rushes.items()
+                for name, rush in rushes.items()
             ],
-            {kind: attrs.asdict(rush) for kind, rush in rushes.items()},
+            {name: attrs.asdict(rush) for name, rush in rushes.items()},
             ["From when the proxy listens until all polls are parked."],
         ),
     ]
 
 
-def _park(setting: Setting, count: int, kind: str, folder: Path) -> tuple[float, Rush]:
+def _park(setting: Setting, count: int, way: Way, folder: Path) -> tuple[float, Rush]:
     """
-    @param kind: of certificate, or C{"plain"}.
     @return: bytes of memory for each parked poll, and the way back.
     """
     core = setting.cores.measured
     plainPort = port = freePort()
     flags = [f"--web.listen-address=127.0.0.1:{plainPort}"]
     context = None
-    if kind != "plain":
+    if way.certificate is not None:
         port = freePort()
-        flags.append(makeCertificate(kind, folder).listen(port))
+        flags.append(makeCertificate(way.certificate, folder).listen(port))
         context = clientContext()
-    requests = [pollRequest(port, b"client-%d" % number) for number in range(count)]
+    names = [b"client-%d" % number for number in range(count)]
+    if way.hasTokens:
+        web = folder / "web.yml"
+        web.write_text(tokensAndRoles(names))
+        flags.append(f"--web.config.file={web}")
+    requests = [
+        pollRequest(port, name, bearer(tokenOf(name)) if way.hasTokens else b"")
+        for name in names
+    ]
     loop = Loop()
     waiters = Waiters(loop, port, context)
     try:

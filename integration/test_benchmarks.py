@@ -74,6 +74,7 @@ class BenchmarkTests(ProcessTestCase):
             "in plain ",
             "TLS, ECDSA P-256 ",
             "TLS, RSA 2048 ",
+            "TLS, ECDSA P-256, a token each ",
             "50 clients back after a restart ",
             "Memory while big bodies pass to slow readers ",
             "8 bodies of 1 MB ",
