@@ -11,6 +11,7 @@ import inspect
 import json
 import os
 import random
+import re
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, TypeVar
 
 import attrs
@@ -88,6 +90,16 @@ async def until(
         if reactor.seconds() > latest:
             raise AssertionError(f"waited {within:g} s in vain for {what}")
         await pause(every)
+
+
+def inReadme(key: str) -> list[str]:
+    """
+    @return: the blocks of YAML in the README that begin with this key, as they
+        are pasted.
+    """
+    readme = (HERE.parent / "README.rst").read_text("utf-8")
+    blocks = re.findall(rf"^   {key}:\n(?:\n| {{3}}.*\n)+", readme, re.MULTILINE)
+    return [dedent(block) for block in blocks]
 
 
 class Process(ProcessProtocol):

@@ -5,22 +5,14 @@ password or a certificate, and curl.
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 from textwrap import dedent
 
 import bcrypt
 import trustme
 
-from integration.processes import (
-    HERE,
-    STARTUP,
-    Process,
-    ProcessTestCase,
-    freePort,
-    until,
-)
+from integration.processes import STARTUP, inReadme, until
+from integration.prometheus import PrometheusTestCase
 
 _CERTIFIED = "tls_server_config: {cert_file: localhost.pem, key_file: localhost.pem"
 
@@ -84,7 +76,7 @@ def hashed(password: str) -> str:
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(10)).decode()
 
 
-class WebConfigTests(ProcessTestCase):
+class WebConfigTests(PrometheusTestCase):
     """
     Both programs with C{--web.config.file}.
     """
@@ -125,57 +117,6 @@ class WebConfigTests(ProcessTestCase):
             """
         )
 
-    async def prometheus(self, job: str, target: int) -> int:
-        """
-        Start a Prometheus with one job.
-
-        @return: its port.
-        """
-        folder = self.folder()
-        (folder / "prometheus.yml").write_text(
-            dedent(
-                """\
-                global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-                scrape_configs:
-                  - job_name: proxied
-                    static_configs: [{{targets: ["localhost:{}"]}}]
-                """
-            ).format(target)
-            + "".join(f"    {line}\n" for line in dedent(job).splitlines())
-        )
-        port = freePort()
-        process = self.start(
-            "prometheus", f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
-        )  # fmt: skip
-        await self.listening(process, port)
-        return port
-
-    async def healthBecomes(self, port: int, health: str, error: str = "") -> None:
-        """
-        Wait until Prometheus says this of its target.
-        """
-
-        async def isSo() -> bool:
-            page = await self.get(f"http://127.0.0.1:{port}/api/v1/targets")
-            if not page.isWhole:
-                return False  # it has just been started
-            targets = json.loads(page.body)["data"]["activeTargets"]
-            return [
-                (each["health"], error in each["lastError"]) for each in targets
-            ] == [(health, True)]
-
-        await until(isSo, STARTUP, f"target {health} {error}", every=0.2)
-
-    def clientWithMetrics(self, url: str, *flags: str) -> tuple[Process, int]:
-        """
-        Start a client that serves its own metrics, to be scraped.
-        """
-        port = freePort()
-        address = f"--metrics-addr=127.0.0.1:{port}"
-        return self.client(url, address, *flags), port
-
     async def test_password(self) -> None:
         """
         Prometheus and a client that have passwords get in; who has none is told
@@ -186,7 +127,7 @@ class WebConfigTests(ProcessTestCase):
         base = f"127.0.0.1:{port}"
         _, target = self.clientWithMetrics(f"http://site:builder@{base}/")
         prometheus = await self.prometheus(
-            f"proxy_url: http://prometheus:s3kr1t@{base}/", target
+            [f"localhost:{target}"], f"proxy_url: http://prometheus:s3kr1t@{base}/"
         )
         await self.healthBecomes(prometheus, "up")
         page = await self.get(f"http://{base}/-/ready")
@@ -257,11 +198,11 @@ class WebConfigTests(ProcessTestCase):
             f"{base}/", f"--tls.cacert={ca}", f"--tls.cert={own}", f"--tls.key={own}"
         )
         prometheus = await self.prometheus(
+            [f"localhost:{target}"],
             f"""\
             proxy_url: {base}/
             tls_config: {{ca_file: {ca}, cert_file: {own}, key_file: {own}}}
             """,
-            target,
         )
         await self.healthBecomes(prometheus, "up")
         shown = ("--cacert", str(ca), "--cert", str(own))
@@ -281,11 +222,9 @@ class WebConfigTests(ProcessTestCase):
         """
         The web config file in the README works as pasted.
         """
-        readme = (HERE.parent / "README.rst").read_text("utf-8")
-        [block] = re.findall(
-            r"^   tls_server_config:\n(?:\n| {3}.*\n)+", readme, re.MULTILINE
-        )
-        self.web.write_text(dedent(block))
+        # The other is for who has roles.
+        block, _ = inReadme("tls_server_config")
+        self.web.write_text(block)
         process, port = await self.proxy(f"--web.config.file={self.web}")
         shown = ("--cacert", str(self.files / "ca.pem"))
         page = await self.get(f"https://localhost:{port}/-/healthy", *shown)
