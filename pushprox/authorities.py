@@ -215,10 +215,10 @@ class Authorities:
                 # The CA's own may be signed by somebody whose lists are not here.
                 if position == len(shown.serials):
                     break
-                return f"no revocation list of {shown.authority} for its issuer"
+                return "no revocation list for its issuer"
             if found.until <= now:
                 # What was taken back since is not on it.
-                return f"revocation list of {shown.authority} out of date"
+                return "revocation list of its CA out of date"
             if number in found.numbers:
                 return "revoked certificate"
         return None

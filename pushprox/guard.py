@@ -262,21 +262,19 @@ class Guard:
         return True, Credential("user", user.decode("utf-8"), config.users[user])
 
     def forbid(
-        self, request: Request, why: str, reason: str, isNobody: bool
+        self, request: Request, why: str, isNobody: bool, bearer: str = ""
     ) -> IResource:
         """
         For who passed, but may not have what he asks for.
 
-        @param why: for the log.
-        @param reason: for who asks.
         @param isNobody: whether nothing is known of him, so that he may be asked.
+        @param bearer: of which certificate he is, for the log.
         @return: who tells him.
         """
         if isNobody and self._file.config.knowsAnybody:
             return self._deny(request, MISSING[self._isForOthers(request)])
-        denial = Denial(FORBIDDEN, 403, reason.encode("ascii"))
-        self.note(request, FORBIDDEN, why)
-        return denial
+        self.note(request, FORBIDDEN, why, bearer=bearer)
+        return Denial(FORBIDDEN, 403, why.encode("ascii"))
 
     def compare(self, request: Request, header: bytes, find: Find) -> None:
         """
@@ -319,7 +317,12 @@ class Guard:
         return denial
 
     def note(
-        self, request: Request, word: str, why: str, header: bytes | None = None
+        self,
+        request: Request,
+        word: str,
+        why: str,
+        header: bytes | None = None,
+        bearer: str = "",
     ) -> None:
         """
         Count a denial and tell the log, which nobody is to fill.
@@ -327,6 +330,7 @@ class Guard:
         @param word: what it is counted as, one of few.
         @param why: what the log is told.
         @param header: the credentials that were sent, if they were looked at.
+        @param bearer: of which certificate the sender is.
         """
         self._denied.add(word)
         if self._lines.take(self._clock.seconds()):
@@ -335,19 +339,22 @@ class Guard:
                 "Denied {method} {what} to {who}: {why}",
                 method=request.method.decode("ascii"),
                 what=what,
-                who=self._who(request, header),
+                who=self._who(request, header, bearer),
                 why=why,
             )
 
-    def _who(self, request: Request, header: bytes | None) -> str:
-        known, where = request.credential, networkOf(self.sourceOf(request))
-        if known is not None:
-            return f"{known.kind} {known.name} at {where}"
+    def _who(self, request: Request, header: bytes | None, bearer: str) -> str:
+        known = request.credential
         said = readBasic(header) if header is not None else None
-        # Any other name may be a password, in the wrong place.
-        isKnown = said is not None and said[0] in self._file.config.users
-        user = f"user {said[0].decode('utf-8')} at " if said and isKnown else ""
-        return f"{user}{where}"
+        credential = ""
+        if known is not None:
+            credential = f"{known.kind} {known.name}"
+        elif said is not None and said[0] in self._file.config.users:
+            # Any other name may be a password, in the wrong place.
+            credential = f"user {said[0].decode('utf-8')}"
+        who = " with ".join(filter(None, (credential, bearer)))
+        where = networkOf(self.sourceOf(request))
+        return f"{who} at {where}" if who else where
 
 
 class _Doubt(StreamingResource):

@@ -495,6 +495,58 @@ class CertificateTests(CertificateTestCase):
         self.assertEqual(statusOf(parked.heard), 403)
         self.hangUpAll(line, other, parked)
 
+    def test_noGood(self) -> None:
+        """
+        Who shows a certificate that is no good is told so, and not asked for a
+        password or a token, though others have some; also at the end of a poll
+        that was parked. The log tells whose certificate it is.
+        """
+        leaf = self.authority.issue_cert("b.example", "a.example")
+        self.gate(TLS)
+        self.put("ca.crl", self.revocations())
+        config = TLS.replace("ca_file: ca.pem", "ca_file: ca.pem, crl_file: ca.crl")
+        self.change(config + TOKENS)
+        line, parked, nobody = self.whisper(leaf), self.whisper(leaf), self.whisper()
+        parked.say(pollBytes(b"a.example"))
+        self.put("ca.crl", self.revocations(leaf))
+        self.rig.net.pass_(LOOK_EVERY)
+        self.assertEqual(statusOf(self.ask(nobody, page(b"/metrics"))), 401)
+        again = self.ask(line, pollBytes(b"a.example"))
+        parked.listen()
+        bearer = "certificate of ours for a.example, b.example at 192.0.2.1:"
+        for answer, logged, what in (
+            (parked.heard, self.logged[-3], "poll as a.example any more"),
+            (again, self.logged[-1], "poll"),
+        ):
+            told = f"Not allowed to {what} (revoked certificate)"
+            self.assertIn(f"HTTP/1.1 403 {told}\r\n".encode(), answer)
+            self.assertIn(f"Denied POST /poll to {bearer}", logged)
+            self.assertIn(told, logged)
+        self.hangUpAll(line, parked, nobody)
+
+    def test_foreign(self) -> None:
+        """
+        Who brings another's answer, and who has a token as well, is told in the
+        log by his certificate, too.
+        """
+        self.gate(TLS + TOKENS)
+        a, other = (
+            self.whisper(self.authority.issue_cert(name))
+            for name in ("a.example", "*.b.example")
+        )
+        a.say(pollBytes(b"a.example"))
+        scraper = self.whisper()
+        scraper.say(scrapeBytes(b"http://a.example/metrics"))
+        a.listen()
+        push = with_(pushBytes(OK % idIn(a.heard)), FOR_OWNER, B)
+        self.assertEqual(statusOf(self.ask(other, push)), 404)
+        self.assertIn(
+            "Denied POST /push to token b.example with certificate of ours for no name"
+            " at 192.0.2.1: not whom",
+            self.logged[-1],
+        )
+        self.hangUpAll(a, other, scraper)
+
     def test_oldList(self) -> None:
         """
         Where the list of what was taken back is out of date, nobody knows what is
@@ -507,7 +559,7 @@ class CertificateTests(CertificateTestCase):
         self.assertEqual(statusOf(self.ask(line, pollBytes(b"b.example"))), 403)
         self.rig.net.pass_(100)
         self.assertEqual(statusOf(self.ask(line, pollBytes(b"a.example"))), 403)
-        self.assertIn("(revocation list of ours out of date)", self.logged[-1])
+        self.assertIn("(revocation list of its CA out of date)", self.logged[-1])
         self.hangUpAll(line)
 
 

@@ -163,12 +163,28 @@ class Gate(Admission):
         @return: tells who sent this request that he may not have it, or asks him
             who he is.
         """
+        # It may be long since this was found out.
+        request.access = None
         access = self.accessOf(request)
-        why = reason if access.blemish is None else f"{reason} ({access.blemish})"
-        return self._guard.forbid(request, why, reason, access.asker.isNobody)
+        isNobody = access.asker.isNobody
+        if access.blemish is not None:
+            # To ask him would hide from him that what he showed is no good.
+            reason, isNobody = f"{reason} ({access.blemish})", False
+        return self._guard.forbid(request, reason, isNobody, self._bearer(request))
 
     def noteForeign(self, request: Request) -> None:
         """
         Somebody brought an answer to a scrape that was given to another.
         """
-        self._guard.note(request, FOREIGN, FOREIGN)
+        bearer = self._bearer(request)
+        self._guard.note(request, FOREIGN, FOREIGN, bearer=bearer)
+
+    def _bearer(self, request: Request) -> str:
+        """
+        @return: of which certificate the sender is, for the log.
+        """
+        shown = self._shownOn(request.channel)
+        if shown is None:
+            return ""
+        names = ", ".join(sorted(shown.names))[:200]
+        return f"certificate of {shown.authority} for {names or 'no name'}"
