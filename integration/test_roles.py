@@ -627,8 +627,8 @@ class FleetTests(RolesTestCase):
 
     async def test_journey(self) -> None:
         """
-        A Prometheus with a password and one with a certificate get at all
-        kinds of clients; one with neither, with a wrong password or with a certificate for
+        A Prometheus with a password and one with a certificate get at all kinds of
+        clients; one with neither, with a wrong password or with a certificate for
         another name gets at none.
         """
         await self.begin()
@@ -679,8 +679,9 @@ class FleetTests(RolesTestCase):
         await self.change("tenant.crl", revocations(self.tenant, self.leaf))
         await self.assertLost(b)
         await self.assertScraped(c)
-        await self.b.said(f"Not allowed to poll as {B} any more")
-        await self.process.said("revoked certificate")
+        await self.b.said(f"Not allowed to poll as {B} any more (revoked certificate)")
+        await self.b.said("403 Not allowed to poll (revoked certificate)")
+        await self.process.said(f"to certificate of tenant for {B} at 127.0.0.1: Not")
 
         new = f"    {await self.token(A)}\n"
         renewed = struck.replace("  tokens:\n", f"  tokens:\n{new}")
