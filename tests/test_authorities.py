@@ -346,8 +346,8 @@ class RevokedTests(SynchronousTestCase):
         """
         leaf, under = ROOT.certify("leaf", number=7), MIDDLE.certify("leaf", number=7)
         revoked = "revoked certificate"
-        old = "revocation list of a out of date"
-        missing = "no revocation list of a for its issuer"
+        old = "revocation list of its CA out of date"
+        missing = "no revocation list for its issuer"
         past = NOW - DAY / 2
         tables: tuple[
             tuple[list[Any], list[Any] | None, list[Any], str | None], ...
@@ -394,7 +394,7 @@ class RevokedTests(SynchronousTestCase):
         chain = [ROOT.certify("leaf"), ROOT]
         self.assertIsNone(self.faultOf(listed, *chain, now=SECONDS - 0.001))
         fault = self.faultOf(listed, *chain, now=SECONDS)
-        self.assertEqual(fault, "revocation list of a out of date")
+        self.assertEqual(fault, "revocation list of its CA out of date")
 
     def test_expiredFirst(self) -> None:
         """
