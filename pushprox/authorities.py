@@ -34,7 +34,7 @@ _BEGIN = b"-----BEGIN X509 CRL-----"
 _UNDERSTOOD = frozenset(["2.5.29.20", "2.5.29.35"])
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Shown:
     """
     A certificate that a CA vouches for.

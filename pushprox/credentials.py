@@ -25,7 +25,7 @@ RANDOM = 32
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)[ \t]*", re.IGNORECASE)
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Credential:
     """
     Who somebody has proved to be.

@@ -98,9 +98,8 @@ class WebFile:
     @property
     def authorities(self) -> Authorities:
         """
-        The CAs that are told apart, by what is in force, as L{config}.
+        The CAs that are told apart, as L{inForce}.
         """
-        _ = self.config
         return self._authorities
 
     def whenChanged(self, call: Callable[[], object]) -> None:
@@ -142,6 +141,14 @@ class WebFile:
         if self._watch.sawChange():
             with suppress(ValueError):  # it was logged
                 self.reload()
+        return self._config
+
+    @property
+    def inForce(self) -> WebConfig:
+        """
+        What is in force, without a look at the file: for who comes after somebody
+        who has looked.
+        """
         return self._config
 
     def trusted(self) -> Sequence[Network]:

@@ -568,6 +568,13 @@ class RolesFileTestCase(WebFileTestCase):
         self.addCleanup(port.stopListening)
         return file
 
+    def look(self, file: WebFile) -> None:
+        """
+        Look for a change, as the guard does on each request.
+        """
+        self.net.pass_(LOOK_EVERY)
+        self.assertIs(file.config, file.inForce)
+
     def shownTo(self, file: WebFile) -> Shown | None:
         """
         @return: what the newest line has shown.
@@ -814,8 +821,7 @@ class AuthoritiesTests(RolesFileTestCase):
 
     def test_change(self) -> None:
         """
-        Which CAs there are is known at once also to those who are connected, and
-        by who asks for nothing else.
+        Which CAs there are is known at once also to those who are connected.
         """
         self.put("a.pem", self.stranger.cert_pem.bytes())
         file = self.serveRoles("a: {ca_file: a.pem}")
@@ -827,7 +833,7 @@ class AuthoritiesTests(RolesFileTestCase):
             (("a: {ca_file: a.pem}",), "a"),
         ):
             self.putRoles(*authorities)
-            self.net.pass_(LOOK_EVERY)
+            self.look(file)
             shown = self.shownTo(file)
             self.assertEqual(shown and shown.authority, expected)
 
@@ -853,7 +859,7 @@ class AuthoritiesTests(RolesFileTestCase):
             leaf.cert_chain_pems[0].bytes()
         ).serial_number
         self.put("a.crl", pem(ca.revoke(1, number)))
-        self.net.pass_(LOOK_EVERY)
+        self.look(file)
         self.assertEqual(file.authorities.fault(shown, 0), "revoked certificate")
         self.put("a.crl", pem(CA("other").revoke()))
         self.assertStays(
@@ -863,7 +869,7 @@ class AuthoritiesTests(RolesFileTestCase):
         )
         self.assertEqual(file.authorities.fault(shown, 0), "revoked certificate")
         self.put("a.crl", pem(ca.revoke(1)))
-        self.net.pass_(LOOK_EVERY)
+        self.look(file)
         self.assertIsNone(file.authorities.fault(shown, 0))
 
     def test_inline(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import attrs
@@ -190,7 +191,7 @@ class Access:
     roles: tuple[Role, ...] | None = None
     blemish: str | None = None
 
-    @property
+    @cached_property
     def identity(self) -> Hashable:
         """
         What stands for him: an answer is taken only from whom the scrape was
@@ -221,14 +222,14 @@ class Access:
             role.grantsPoll(self.asker, name) for role in self.roles
         )
 
-    @property
+    @cached_property
     def mayScrapeAny(self) -> bool:
         """
         Whether he may scrape anything at all.
         """
         return self.roles is None or any(role.scrape.globs for role in self.roles)
 
-    @property
+    @cached_property
     def mayPollAny(self) -> bool:
         """
         Whether he may poll as anybody at all.

@@ -34,6 +34,9 @@ from pushprox.webfile import WebFile
 KEPT = 10_000
 
 
+_Who = tuple[Credential | None, Shown | None, Address | None]
+
+
 @attrs.define(eq=False)
 class Gate(Admission):
     """
@@ -47,7 +50,7 @@ class Gate(Admission):
     _guard: Guard
     _clock: IReactorTime
     _roles: Roles | None = attrs.field(default=None, init=False)
-    _known: dict[Asker, Access] = attrs.field(factory=dict, init=False)
+    _known: dict[_Who, Access] = attrs.field(factory=dict, init=False)
     _shown: WeakKeyDictionary[Line, tuple[Authorities, Shown | None]] = attrs.field(
         factory=WeakKeyDictionary, init=False
     )
@@ -62,7 +65,7 @@ class Gate(Admission):
         """
         Say what may be a slip of whoever wrote the file.
         """
-        roles = self._file.config.roles
+        roles = self._file.inForce.roles
         for doubt in roles.doubts if roles is not None else ():
             self._log.warn(
                 "{path}: pushprox: {doubt}", path=self._file.path, doubt=doubt
@@ -83,7 +86,7 @@ class Gate(Admission):
         """
         @return: where a request comes from, if that matters.
         """
-        roles = self._file.config.roles
+        roles = self._file.inForce.roles
         return self._guard.sourceOf(request) if roles and roles.lookAtSource else None
 
     def _access(
@@ -95,28 +98,29 @@ class Gate(Admission):
             blemish = self._file.authorities.fault(shown, self._clock.seconds())
             if blemish is not None:
                 shown = None
-        isToken = credential is not None and credential.kind == "token"
-        name = credential.name if credential is not None else None
-        asker = Asker(
-            user=None if isToken else name,
-            token=name if isToken else None,
-            certificate=shown,
-            source=source,
-        )
-        access = self._accessOf(asker)
+        access = self._accessOf(credential, shown, source)
         return access if blemish is None else attrs.evolve(access, blemish=blemish)
 
-    def _accessOf(self, asker: Asker) -> Access:
-        roles = self._file.config.roles
+    def _accessOf(
+        self,
+        credential: Credential | None,
+        shown: Shown | None,
+        source: Address | None,
+    ) -> Access:
+        roles = self._file.inForce.roles
         if roles is not self._roles or len(self._known) >= KEPT:
             self._roles = roles
             self._known.clear()
-        access = self._known.get(asker)
+        # It costs less to look this up than to put an asker together.
+        who = (credential, shown, source)
+        access = self._known.get(who)
         if access is None:
+            proved = {credential.kind: credential.name} if credential else {}
+            asker = Asker(proved.get("user"), proved.get("token"), shown, source)
             has = None
             if roles is not None:
                 has = tuple(role for role in roles.roles if role.isOf(asker))
-            access = self._known[asker] = Access(asker, has)
+            access = self._known[who] = Access(asker, has)
         return access
 
     def _shownOn(self, line: Line) -> Shown | None:
@@ -143,7 +147,7 @@ class Gate(Admission):
             self._mayPoll,
             request.credential,
             request.channel,
-            self._guard.sourceOf(request),
+            self._sourceOf(request),
             name,
         )
 
@@ -154,7 +158,7 @@ class Gate(Admission):
         source: Address | None,
         name: str,
     ) -> bool:
-        if credential is not None and not credential.isInForce(self._file.config):
+        if credential is not None and not credential.isInForce(self._file.inForce):
             return False
         return self._access(credential, line, source).mayPoll(name)
 
