@@ -57,7 +57,14 @@ class ListenersTests(ProcessTestCase):
                 basic_auth_users:
                   site: {hashed("builder")}
                   {name}: {hashed("s3kr1t")}
-                pushprox: {{trusted_proxies: [127.0.0.1]}}
+                pushprox:
+                  trusted_proxies: [127.0.0.1]
+                  roles:
+                    all:
+                      users: ["*"]
+                      scrape: ["*"]
+                      poll: ["*"]
+                      pages: [page, clients, metrics, ready, reload]
                 """
             )
         )

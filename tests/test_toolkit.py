@@ -166,7 +166,10 @@ class TLSTests(WebFileTestCase):
             self.serveText(listed("curve_preferences", *some))
             for curve, name in curves.items():
                 context = self.context()
-                context.set_ecdh_curve(name)
+                try:
+                    context.set_ecdh_curve(name)
+                except ssl.SSLError:
+                    continue  # not every OpenSSL knows it by that way to name one
                 check = self.assertTaken if curve in some else self.assertNotTaken
                 check(context)
 
