@@ -28,6 +28,7 @@ from tests.test_gate import (
     GateTestCase,
 )
 from tests.test_guard import DENIED, FOR_OWNER, FOR_PROXY, page, statusOf, with_
+from tests.test_matrix import talkFrom
 from tests.test_passwords import basic, hashed
 from tests.test_tls import Whisperer
 
@@ -388,6 +389,41 @@ class SizeTests(AttackTestCase):
             answer = self.rig.ask(with_(zipped, FOR_OWNER, B))
             self.assertEqual(statusOf(answer), 400)
 
+    def test_idle(self) -> None:
+        """
+        5,000 who connect and say nothing keep nobody out, and are gone soon.
+        """
+        self.hangUp(self.parked)
+        self.gate(limits=Limits(connections=1000))
+        self.parked = self.poll(A, b"a.example")
+        before, closed = self.held(), "pushprox_proxy_closed_connections_total"
+        for n in range(50):
+            for _ in range(100):
+                self.rig.net.talk(self.rig.host, self.rig.port)
+            self.rig.net.pass_(0.01)
+            if n % 10 == 0:
+                self.scrapeSucceeds()
+        self.assertLessEqual(self.counted("pushprox_proxy_connections"), 1000)
+        self.scrapeSucceeds()
+        self.rig.net.pass_(Limits().head + 2)
+        self.assertEqual(self.held(), before)
+        gone = [self.counted(closed, why=why) for why in ("displaced", "silent")]
+        self.assertEqual(sum(gone), 5000)
+
+    def test_silentPush(self) -> None:
+        """
+        A push that does not say what it answers is refused once it has taken too
+        long to.
+        """
+        with self.attack(REFUSED, code="408"):
+            head = b"POST /push HTTP/1.1\r\nHost: p\r\nContent-Length: 900\r\n\r\n"
+            talker = self.rig.talk(with_(head, FOR_OWNER, B))
+            for octet in b"HTTP/1.1 200 OK\r\nX-Whose: mine, mine":
+                self.rig.say(talker, bytes([octet]))
+                self.rig.net.pass_(1)
+            self.assertEqual(statusOf(heard(talker)), 408)
+            self.rig.net.pass_(Limits().linger + 1)
+
     def test_manyScrapes(self) -> None:
         """
         Scrapes of very many names that there are not leave nothing behind.
@@ -456,6 +492,55 @@ class SecretTests(AttackTestCase):
         costs = [hash[:7] for compare in compared for hash in compare.args[1:]]
         self.assertEqual(costs, [dear[:7]] * 2)
         self.parked = self.rig.talk()
+
+
+class ForgedTests(GateTestCase):
+    """
+    Who would come from somewhere else.
+    """
+
+    roles = """\
+  roles:
+    near: {networks: [10.1.0.0/16], poll: [a.example], scrape: [a.example]}
+"""
+
+    def told(self, address: str, *forwarded: bytes) -> int:
+        """
+        @return: the status for who polls from there and says this.
+        """
+        talker = talkFrom(self.rig, address)
+        request = pollBytes(b"a.example")
+        for value in forwarded:
+            request = with_(request, b"X-Forwarded-For", value)
+        self.rig.say(talker, request)
+        status = statusOf(heard(talker))
+        self.hangUp(talker)
+        return status
+
+    def test_forwarded(self) -> None:
+        """
+        Where somebody comes from is not for him to say: a proxy that is trusted
+        says it, at the end of the list, and nobody is believed in his own right.
+        """
+        self.gate("pushprox:\n  trusted_proxies: [10.9.0.1, 10.9.0.2]\n" + self.roles)
+        for status, address, *forwarded in (
+            (0, "10.1.2.3"),
+            (403, "10.2.2.3"),
+            (403, "10.2.2.3", b"10.1.2.3"),
+            (0, "10.1.2.3", b"10.2.2.3"),
+            (0, "10.9.0.1", b"10.1.2.3"),
+            (0, "10.9.0.1", b"10.2.2.3, 10.1.2.3"),
+            (403, "10.9.0.1", b"10.1.2.3, 10.2.2.3"),
+            # The last is sent first.
+            (403, "10.9.0.1", b"10.2.2.3", b"10.1.2.3"),
+            (0, "10.9.0.1", b"6.6.6.6, 10.1.2.3, 10.9.0.2"),
+            (403, "10.9.0.1", b"10.1.2.3, 6.6.6.6, 10.9.0.2"),
+            (403, "10.9.0.1", b"10.1.2.3, nonsense"),
+            (403, "10.9.0.1", b"10.1.2.3,"),
+            (403, "10.9.0.1"),
+        ):
+            self.assertEqual(self.told(address, *forwarded), status, forwarded)
+        self.assertDenied(not_allowed=8)
 
 
 class TLSAttackTests(CertificateTestCase):

@@ -23,6 +23,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.credentials import digestOf
+from pushprox.limits import Limits
 from pushprox.passwords import Work
 from pushprox.proxy import gate
 from pushprox.watched import LOOK_EVERY
@@ -97,12 +98,19 @@ class GateTestCase(SynchronousTestCase):
     authority = trustme.CA()
     leaf = authority.issue_cert("proxy.example")
 
-    def gate(self, config: str = CONFIG, at: float = 0.0, work: Work = execute) -> None:
+    def gate(
+        self,
+        config: str = CONFIG,
+        at: float = 0.0,
+        work: Work = execute,
+        limits: Limits = Limits(),  # noqa: B008 (a frozen value)
+    ) -> None:
         """
         Start it.
 
         @param at: what time it is.
         @param work: compares passwords.
+        @param limits: the proxy's.
         """
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
@@ -121,7 +129,8 @@ class GateTestCase(SynchronousTestCase):
 
         globalLogPublisher.addObserver(keep)
         self.addCleanup(globalLogPublisher.removeObserver, keep)
-        self.rig = ProxyRig(self, web=self.folder / "web.yml", work=work)
+        web = self.folder / "web.yml"
+        self.rig = ProxyRig(self, web=web, work=work, limits=limits)
         self.rig.net.rightNow = at
 
     def put(self, name: str, content: bytes) -> None:
