@@ -99,12 +99,14 @@ class CoordinatorCase(SynchronousTestCase):
         self.refusedPolls: list[str] = []
         self.begin()
 
-    def begin(self, age: float = 1000.0, **rules: Any) -> None:
+    def begin(
+        self, age: float = 1000.0, makeClock: type[Clock] = Clock, **rules: Any
+    ) -> None:
         """
         Start a proxy, and let it grow so old, in seconds.
         """
         numbers = count(1)
-        self.clock = Clock()
+        self.clock = makeClock()
         self.coordinator = Coordinator(
             self.clock,
             Rules(**rules),
@@ -525,9 +527,7 @@ class DeadlineTests(CoordinatorCase):
         up, and the poll stays.
         """
         for microseconds in range(1, 30):
-            self.begin()
-            clock = self.clock = self.coordinator.clock = Creeping()
-            clock.advance(1000.0)
+            self.begin(makeClock=Creeping)
             poll = self.poll("L1")
             scrape = self.scrape(budget=(microseconds - 0.5) * 1e-6)
             failed = bool(scrape.called)
@@ -1293,7 +1293,7 @@ class LimitTests(CoordinatorCase):
                 self.scrape(f"s{n}")
             with contextlib.suppress(Full):
                 self.poll(n, name=f"p{n}").cancel()
-        self.assertEqual(len(self.coordinator._registrations), 20)
+        self.assertEqual(len(self.coordinator._roll), 20)
         self.meet("better")
         self.assertEqual(set(self.refusedPolls), {"names"})
         self.passTime(40)

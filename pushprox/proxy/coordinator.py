@@ -1,5 +1,5 @@
 """
-Who waits for whom: parked polls, queued scrapes, known names.
+Who waits for whom: parked polls and queued scrapes.
 
 This module knows Deferreds and a clock. It does not know HTTP: what a scrape
 or a poll that cannot be served looks like on the wire is for
@@ -16,16 +16,17 @@ take a while to arrive: until it is whole, the deadline holds for it.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pushprox.proxy.delivery import Delivery
 from pushprox.proxy.instruction import Asked, Instruction
+from pushprox.proxy.pending import Receipts, Scrape, shownBy
 from pushprox.proxy.refusals import (
     BrokenAnswer,
     ForeignScrape,
@@ -39,13 +40,8 @@ from pushprox.proxy.refusals import (
     UnknownName,
     UnknownScrape,
 )
-from pushprox.proxy.registration import (
-    ABSENT_AFTER,
-    Instance,
-    Parked,
-    Poll,
-    Registration,
-)
+from pushprox.proxy.registration import Parked, Poll, Registration
+from pushprox.proxy.roll import Roll
 
 #: Methods that may reach a target twice without harm (RFC 9110 section 9.2.2;
 #: PUT and DELETE are idempotent too, but no scrape uses them).
@@ -100,43 +96,6 @@ class Rules:
 
 
 @attrs.define(eq=False)
-class _Scrape:
-    """
-    A scrape that nobody answered yet.
-
-    @ivar order: its place among all scrapes, by arrival.
-    @ivar handed: the lines it was written to, each with the id of the instance
-        that polled on it, and the time.
-    @ivar takers: who polled on these lines.
-    @ivar line: the line whose receipt is awaited, if one is.
-    @ivar instance: whose line that is, or was.
-    @ivar confirmed: whether a client has it in hand.
-    @ivar doubtful: whether a poll of the name was lost since it was handed.
-    @ivar delivery: the answer, once it has begun to come.
-    @ivar timer: for the receipt, while that is awaited, then for the deadline.
-    """
-
-    id: bytes
-    order: int
-    request: Asked
-    registration: Registration[_Scrape]
-    arrived: float
-    deadline: float
-    answer: Deferred[Delivery]
-    handed: dict[tuple[Hashable, bytes | None], float] = attrs.Factory(dict)
-    takers: set[Hashable] = attrs.Factory(set)
-    line: Hashable | None = None
-    instance: Instance | None = None
-    confirmed: bool = False
-    doubtful: bool = False
-    delivery: Delivery | None = None
-    timer: IDelayedCall | None = None
-
-    def __lt__(self, other: _Scrape) -> bool:
-        return self.order < other.order
-
-
-@attrs.define(eq=False)
 class Coordinator:
     """
     Brings scrapes and polls together.
@@ -148,7 +107,6 @@ class Coordinator:
         seconds it took.
     @ivar pollRefused: called with one of L{POLL_LIMITS} for each poll that would
         pass it.
-    @ivar names: those that polled and are not forgotten.
     """
 
     clock: IReactorTime
@@ -157,20 +115,16 @@ class Coordinator:
     outcome: Callable[[str, float], None] = lambda word, seconds: None
     pollRefused: Callable[[str], None] = lambda limit: None
 
-    names: int = attrs.field(default=0, init=False)
     parked: int = attrs.field(default=0, init=False)
     queued: int = attrs.field(default=0, init=False)
     requeued: int = attrs.field(default=0, init=False)
     stopping: bool = attrs.field(default=False, init=False)
-    _registrations: dict[str, Registration[_Scrape]] = attrs.field(
-        factory=dict, init=False
-    )
-    _scrapes: dict[bytes, _Scrape] = attrs.field(factory=dict, init=False)
-    _lines: dict[Hashable, _Scrape] = attrs.field(factory=dict, init=False)
+    _roll: Roll = attrs.field(init=False)
+    _scrapes: dict[bytes, Scrape] = attrs.field(factory=dict, init=False)
+    _receipts: Receipts = attrs.field(factory=Receipts, init=False)
     _perIdentity: dict[Hashable, int] = attrs.field(factory=dict, init=False)
     _scrapeCount: int = attrs.field(default=0, init=False)
     _started: float = attrs.field(init=False)
-    _sweep: IDelayedCall | None = attrs.field(default=None, init=False)
     _ended: bool = attrs.field(default=False, init=False)
     _drained: Deferred[None] | None = attrs.field(default=None, init=False)
 
@@ -178,6 +132,10 @@ class Coordinator:
 
     def __attrs_post_init__(self) -> None:
         self._started = self.clock.seconds()
+        rules = self.rules
+        self._roll = Roll(
+            self.clock, rules.registrationTimeout, rules.shared, self._match
+        )
 
     # What others may know.
 
@@ -189,11 +147,18 @@ class Coordinator:
         return len(self._scrapes)
 
     @property
+    def names(self) -> int:
+        """
+        The number of names that polled and are not forgotten.
+        """
+        return self._roll.polled
+
+    @property
     def contested(self) -> int:
         """
         The number of names that more than one instance polls for.
         """
-        return sum(r.contested for r in self._registrations.values())
+        return sum(r.contested for r in self._roll)
 
     @property
     def quiet(self) -> bool:
@@ -201,28 +166,20 @@ class Coordinator:
         Whether nothing is left behind: no name, no scrape, no poll, no timer.
         """
         return not (
-            self._registrations
-            or self._scrapes
-            or self._lines
+            self._scrapes
+            or self._receipts
             or self._perIdentity
-            or self.names
             or self.parked
             or self.queued
-            or self._sweep
+            or not self._roll.quiet
         )
 
-    def known(self) -> Iterator[Registration[_Scrape]]:
+    def known(self) -> Iterator[Registration[Scrape]]:
         """
         The names that have polls parked, or polled within the registration
         timeout, in no particular order.
         """
-        return (r for r in self._registrations.values() if self._isKnown(r))
-
-    def _isKnown(self, registration: Registration[_Scrape]) -> bool:
-        if registration.connected:
-            return True
-        seen = registration.seen(self.clock.seconds())
-        return seen is not None and seen < self.rules.registrationTimeout
+        return filter(self._roll.isKnown, self._roll)
 
     # The scraper's side.
 
@@ -237,11 +194,11 @@ class Coordinator:
             hangs up.
         """
         now = self.clock.seconds()
-        registration = self._registrations.get(name)
+        registration = self._roll.get(name)
         if self.stopping:
             self.outcome("stopping", 0.0)
             raise Stopping()
-        if (registration is None or not self._isKnown(registration)) and (
+        if (registration is None or not self._roll.isKnown(registration)) and (
             now - self._started >= self.rules.warmup
         ):
             self.outcome("unknown", 0.0)
@@ -252,13 +209,13 @@ class Coordinator:
             self.outcome("refused", 0.0)
             raise Full("scrapes queued", self.rules.queued)
         if registration is None:
-            registration = self._register(name)
+            registration = self._roll.register(name)
         elif len(registration.queue) >= self.rules.queuedPerName:
             self.outcome("refused", 0.0)
             raise Full(f"scrapes queued for {name}", self.rules.queuedPerName)
 
         self._scrapeCount += 1
-        scrape = _Scrape(
+        scrape = Scrape(
             id=self.makeId(),
             order=self._scrapeCount,
             request=request,
@@ -274,7 +231,7 @@ class Coordinator:
             self._awaitAnswer(scrape)
         return scrape.answer
 
-    def _awaitAnswer(self, scrape: _Scrape) -> None:
+    def _awaitAnswer(self, scrape: Scrape) -> None:
         """
         From now on it is the deadline that counts.
         """
@@ -285,7 +242,7 @@ class Coordinator:
         else:
             scrape.timer = self.clock.callLater(remaining, self._timeIsUp, scrape)
 
-    def _timeIsUp(self, scrape: _Scrape) -> None:
+    def _timeIsUp(self, scrape: Scrape) -> None:
         """
         What was awaited next did not come: the receipt, or the answer.
         """
@@ -294,7 +251,7 @@ class Coordinator:
         else:
             self._expire(scrape)
 
-    def _expire(self, scrape: _Scrape) -> None:
+    def _expire(self, scrape: Scrape) -> None:
         """
         The deadline of a scrape has come: say whose fault it is.
         """
@@ -316,7 +273,7 @@ class Coordinator:
         self._finish(scrape, word, Failure(error))
 
     def _finish(
-        self, scrape: _Scrape, word: str, result: Delivery | Failure | None = None
+        self, scrape: Scrape, word: str, result: Delivery | Failure | None = None
     ) -> None:
         """
         Forget a scrape, so that nothing refers to it any more, and give the
@@ -326,11 +283,11 @@ class Coordinator:
         del self._scrapes[scrape.id]
         registration.scrapes.remove(scrape)
         self._dequeue(scrape)
-        self._endReceipt(scrape)
+        self._receipts.end(scrape)
         if scrape.timer is not None and scrape.timer.active():
             scrape.timer.cancel()
         scrape.timer = None
-        self._forgetIfVain(registration)
+        self._roll.forgetIfVain(registration)
         self.outcome(word, self.clock.seconds() - scrape.arrived)
         if result is not None:
             scrape.answer.callback(result)
@@ -350,10 +307,11 @@ class Coordinator:
         """
         if self._ended:
             raise Stopping()
-        registration = self._registrations.get(poll.name)
+        registration = self._roll.get(poll.name)
         if registration is None:
-            registration = self._register(poll.name)
-        self._takeReceipts(registration, poll)
+            registration = self._roll.register(poll.name)
+        for scrape in shownBy(poll, registration.scrapes):
+            self._confirm(scrape, poll)
         instance = registration.instances.get(poll.instance)
         oldest: Parked | None = None
         if instance and len(instance.parked) >= self.rules.pollsPerInstance:
@@ -361,12 +319,12 @@ class Coordinator:
         try:
             self._checkRoom(registration, poll, oldest)
         except Full:
-            self._forgetIfVain(registration)
+            self._roll.forgetIfVain(registration)
             raise
         if oldest is not None:
             self._end(oldest, Superseded())
         if registration.lastSeen is None:
-            self.names += 1
+            self._roll.polled += 1
         instance = registration.greet(poll, self.clock.seconds())
 
         parked = Parked(poll, instance, Deferred(lambda answer: self._lose(parked)))
@@ -382,7 +340,7 @@ class Coordinator:
 
     def _checkRoom(
         self,
-        registration: Registration[_Scrape],
+        registration: Registration[Scrape],
         poll: Poll,
         oldest: Parked | None,
     ) -> None:
@@ -463,13 +421,11 @@ class Coordinator:
         """
         See who may still poll, and end the polls of all others.
         """
-        for registration in list(self._registrations.values()):
-            for instance in list(registration.instances.values()):
-                for parked in list(instance.parked):
-                    if parked.poll.isRevoked:
-                        self._dismiss(parked)
+        for parked in self._roll.parked():
+            if parked.poll.isRevoked:
+                self._dismiss(parked)
 
-    def _doubt(self, registration: Registration[_Scrape]) -> None:
+    def _doubt(self, registration: Registration[Scrape]) -> None:
         """
         A poll of the name ended: the next may stand for that one, and need not
         be the receipt of a scrape on some other line.
@@ -479,17 +435,17 @@ class Coordinator:
 
     # How they meet.
 
-    def _enqueue(self, scrape: _Scrape) -> None:
+    def _enqueue(self, scrape: Scrape) -> None:
         insort(scrape.registration.queue, scrape)
         self.queued += 1
         self._match(scrape.registration)
 
-    def _dequeue(self, scrape: _Scrape) -> None:
+    def _dequeue(self, scrape: Scrape) -> None:
         if scrape in scrape.registration.queue:
             scrape.registration.queue.remove(scrape)
             self.queued -= 1
 
-    def _match(self, registration: Registration[_Scrape]) -> None:
+    def _match(self, registration: Registration[Scrape]) -> None:
         """
         Hand queued scrapes to parked polls while there are both.
         """
@@ -512,7 +468,7 @@ class Coordinator:
             self._hand(scrape, parked, now)
         registration.awaitHolder(self.clock, self._match)
 
-    def _hand(self, scrape: _Scrape, parked: Parked, now: float) -> None:
+    def _hand(self, scrape: Scrape, parked: Parked, now: float) -> None:
         """
         Give a scrape to a poll, and watch for the receipt.
         """
@@ -520,7 +476,6 @@ class Coordinator:
         registration = scrape.registration
         self._dequeue(scrape)
         self._unpark(parked)
-        line = parked.poll.line
         # A third of what remains leaves time for a second line, and a third.
         # A client that usually takes longer may have up to a half.
         wait = max(
@@ -528,12 +483,7 @@ class Coordinator:
             min(2 * registration.usualReceipt, remaining / 2),
         )
         registration.expectBack(parked.instance, now + wait)
-        scrape.handed[line, parked.poll.instance] = now
-        scrape.takers.add(parked.poll.identity)
-        scrape.line = line
-        scrape.instance = parked.instance
-        scrape.doubtful = False
-        self._lines[line] = scrape
+        self._receipts.begin(scrape, parked.poll, parked.instance, now)
         if scrape.timer is not None:
             scrape.timer.cancel()
         scrape.timer = self.clock.callLater(wait, self._timeIsUp, scrape)
@@ -541,48 +491,17 @@ class Coordinator:
             Instruction(scrape.id, scrape.request, parked.poll.spelling, remaining)
         )
 
-    def _takeReceipts(self, registration: Registration[_Scrape], poll: Poll) -> None:
-        """
-        See which scrapes a poll shows to have arrived at its client.
-        """
-        arrived: Iterable[_Scrape]
-        open = [s for s in registration.scrapes if s.handed and not s.confirmed]
-        if poll.taken is not None:
-            arrived = [s for s in open if s.id in poll.taken]
-        else:
-            # What was given to another instance is not for this one to confirm,
-            # though a load balancer may lend both the same line.
-            arrived = [s for s in open if (poll.line, poll.instance) in s.handed]
-            awaited = [
-                s
-                for s in open
-                if s.line is not None and (s.line, poll.instance) in s.handed
-            ]
-            if not arrived and len(awaited) == 1 and not awaited[0].doubtful:
-                arrived = awaited
-        for scrape in arrived:
-            self._confirm(scrape, poll)
-
-    def _confirm(self, scrape: _Scrape, poll: Poll | None = None) -> None:
+    def _confirm(self, scrape: Scrape, poll: Poll | None = None) -> None:
         """
         A client has this scrape in hand, as its poll or its answer shows.
         """
-        handedAt = max(scrape.handed.values())
-        if poll is not None:
-            handedAt = scrape.handed.get((poll.line, poll.instance), handedAt)
-        scrape.registration.learnReceipt(self.clock.seconds() - handedAt)
+        taken = self.clock.seconds() - scrape.handedAt(poll)
+        scrape.registration.learnReceipt(taken)
         scrape.confirmed = True
         self._dequeue(scrape)
         if scrape.line is not None:
-            self._endReceipt(scrape)
+            self._receipts.end(scrape)
             self._awaitAnswer(scrape)
-
-    def _endReceipt(self, scrape: _Scrape) -> None:
-        if scrape.line is not None:
-            # Another scrape may have been handed to that line by now.
-            if self._lines.get(scrape.line) is scrape:
-                del self._lines[scrape.line]
-            scrape.line = None
 
     def lineBroke(self, line: Hashable) -> None:
         """
@@ -590,16 +509,16 @@ class Coordinator:
         have arrived. (A clean end says nothing: some load balancers close a
         connection after every reply.)
         """
-        scrape = self._lines.get(line)
+        scrape = self._receipts.awaitedOn(line)
         if scrape is not None:
             self._lineIsDead(scrape)
 
-    def _lineIsDead(self, scrape: _Scrape) -> None:
+    def _lineIsDead(self, scrape: Scrape) -> None:
         """
         No receipt came: whoever had this scrape loses the name, and the
         scrape goes to the next poll, now or when one comes.
         """
-        self._endReceipt(scrape)
+        self._receipts.end(scrape)
         self._awaitAnswer(scrape)
         registration = scrape.registration
         registration.distrust(scrape.instance)
@@ -629,7 +548,7 @@ class Coordinator:
             raise ForeignScrape(id)
         return scrape.request
 
-    def _expected(self, id: bytes) -> _Scrape:
+    def _expected(self, id: bytes) -> Scrape:
         scrape = self._scrapes.get(id)
         if scrape is None or not scrape.handed or scrape.delivery is not None:
             raise UnknownScrape(id)
@@ -681,54 +600,6 @@ class Coordinator:
         error = BrokenAnswer(scrape.registration.name, reason, detail)
         self._finish(scrape, "broken", Failure(error))
 
-    # The life of names.
-
-    def _register(self, name: str) -> Registration[_Scrape]:
-        registration = self._registrations[name] = Registration(name, self.rules.shared)
-        if self._sweep is None:
-            self._sweep = self.clock.callLater(
-                self._sweepInterval, self._sweepRegistrations
-            )
-        return registration
-
-    @property
-    def _sweepInterval(self) -> float:
-        return max(1.0, min(10.0, self.rules.registrationTimeout / 10))
-
-    @property
-    def _absentAfter(self) -> float:
-        return min(ABSENT_AFTER, self.rules.registrationTimeout)
-
-    def _sweepRegistrations(self) -> None:
-        """
-        Forget the names whose time is over. One timer for all of them: a
-        timer each would be set anew by every poll.
-        """
-        self._sweep = None
-        now = self.clock.seconds()
-        for registration in list(self._registrations.values()):
-            registration.notice(now, self._absentAfter)
-            self._match(registration)
-            self._forgetIfVain(registration)
-        if self._registrations:
-            self._sweep = self.clock.callLater(
-                self._sweepInterval, self._sweepRegistrations
-            )
-
-    def _forgetIfVain(self, registration: Registration[_Scrape]) -> None:
-        """
-        Drop a name that nobody waits for or polls under any more.
-        """
-        if registration.scrapes or self._isKnown(registration):
-            return
-        if self._registrations.pop(registration.name, None) is not None:
-            self.names -= registration.lastSeen is not None
-            registration.notice(self.clock.seconds(), self._absentAfter)
-            registration.close()
-        if not self._registrations and self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
-
     # The end.
 
     def stop(self) -> Deferred[None]:
@@ -746,13 +617,6 @@ class Coordinator:
 
     def _endPolls(self) -> None:
         self._ended = True
-        for registration in self._registrations.values():
-            for instance in registration.instances.values():
-                for parked in list(instance.parked):
-                    self._end(parked, Stopping())
-            registration.close()
-        self._registrations.clear()
-        self.names = 0
-        if self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
+        for parked in self._roll.parked():
+            self._end(parked, Stopping())
+        self._roll.clear()
