@@ -16,7 +16,6 @@ from hashlib import blake2b
 from math import ceil
 from os import urandom
 
-import attrs
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -26,6 +25,18 @@ from twisted.web.server import NOT_DONE_YET
 
 from pushprox.buckets import Bucket, Buckets
 from pushprox.credentials import Credential, digestOf, readBearer
+from pushprox.denials import (
+    BUSY,
+    FAILING,
+    FORBIDDEN,
+    MISSING,
+    TOO_FAST,
+    WHYS,
+    WRONG,
+    Denial,
+    challenge,
+    later,
+)
 from pushprox.headers import joinFields
 from pushprox.metrics import Ledger
 from pushprox.passwords import Busy, Passwords, Work, readBasic
@@ -58,59 +69,8 @@ _CREDENTIALS = re.compile(r"\A([^/]*//)?[^/]*@")
 
 _FORWARDED = b"x-forwarded-for"
 
-_ASKING = b'Basic realm="pushprox"'
-
-
-@attrs.frozen(eq=False)
-class Denial(StreamingResource):
-    """
-    What those are told who stay outside. Their bodies are not waited for.
-    """
-
-    isLeaf = True
-    why: str
-    status: int
-    reason: bytes
-    lines: bytes = b""
-
-    def render(self, request: Request) -> int:
-        """
-        Tell.
-        """
-        body = b"%b\n" % self.reason
-        lines = (
-            b"%b%bContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
-        ) % (request.site.signature, self.lines, len(body))
-        if request.method == b"HEAD":
-            body = b""
-        request.reply(self.status, self.reason, lines, body)
-        return NOT_DONE_YET
-
-
-def _asking(why: str) -> dict[bool, Denial]:
-    """
-    @return: by whether it is for somebody else, who asks for credentials.
-    """
-    proxy = b"Proxy-Authenticate: %b\r\n" % _ASKING
-    own = b"WWW-Authenticate: %b\r\n" % _ASKING
-    return {
-        True: Denial(why, 407, b"Proxy Authentication Required", proxy),
-        False: Denial(why, 401, b"Unauthorized", own),
-    }
-
-
-MISSING = _asking("no credentials")
-WRONG = _asking("wrong credentials")
-FAILING = Denial(
-    "too many wrong credentials", 429, b"Too Many Requests", b"Retry-After: 1\r\n"
-)
-BUSY = Denial(
-    "too many passwords to compare", 503, b"Service Unavailable", b"Retry-After: 1\r\n"
-)
-TOO_FAST = "rate limit"
-FORBIDDEN = "not allowed"
-FOREIGN = "not whom the scrape was given to"
-
+_FAILING = later(FAILING, 429, b"Too Many Requests")
+_BUSY = later(BUSY, 503, b"Service Unavailable")
 
 Find = Callable[[Request], IResource]
 
@@ -167,10 +127,8 @@ class Guard:
             "Requests that the web config file does not let pass, by why.",
             "reason",
         )
-        for why in (MISSING[True], WRONG[True], FAILING, BUSY):
-            self._denied.add(why.why, by=0)
-        for word in (TOO_FAST, FORBIDDEN, FOREIGN):
-            self._denied.add(word, by=0)
+        for why in WHYS:
+            self._denied.add(why, by=0)
         ledger.gauge(
             "pushprox_web_config_last_reload_successful",
             "Whether what stands in the web config file is what is in force.",
@@ -207,8 +165,7 @@ class Guard:
         config = self._file.config
         wait = self._tooFast(config.rateLimit)
         if wait:
-            line = b"Retry-After: %d\r\n" % ceil(wait)
-            denial = Denial(TOO_FAST, 429, b"Too Many Requests", line)
+            denial = later(TOO_FAST, 429, b"Too Many Requests", ceil(wait))
             return self._deny(request, denial)
         return self._admit(request, config, find)
 
@@ -229,7 +186,7 @@ class Guard:
         As L{choose}, for who was not too fast.
         """
         isForOthers = self._isForOthers(request)
-        if not config.knowsAnybody or (request.path in OPEN and not isForOthers):
+        if not config.schemes or (request.path in OPEN and not isForOthers):
             return find(request)
         field = b"proxy-authorization" if isForOthers else b"authorization"
         header = request.head.named.get(field)
@@ -237,12 +194,12 @@ class Guard:
             if config.roles is not None:
                 # What nobody in particular may is said there.
                 return find(request)
-            return self._deny(request, MISSING[isForOthers])
+            return self._ask(request, MISSING, config)
         isRight, credential = self._recall(config, header)
         if isRight is None:
             return _Doubt(self, header, find)
         if credential is None:
-            return self._deny(request, WRONG[isForOthers], header)
+            return self._ask(request, WRONG, config, header)
         request.credential = credential
         return find(request)
 
@@ -298,8 +255,8 @@ class Guard:
         @param bearer: of which certificate he is, for the log.
         @return: who tells him.
         """
-        if isNobody and self._file.config.knowsAnybody:
-            return self._deny(request, MISSING[self._isForOthers(request)])
+        if isNobody and self._file.config.schemes:
+            return self._ask(request, MISSING, self._file.config)
         self.note(request, FORBIDDEN, why, bearer=bearer)
         return Denial(FORBIDDEN, 403, why.encode("ascii"))
 
@@ -313,13 +270,13 @@ class Guard:
         # Who waits for what is compared already costs nothing.
         isNew = not passwords.isCompared(header)
         if isNew and not attempts.take(self._clock.seconds()):
-            request.turnTo(self._deny(request, FAILING, header))
+            request.turnTo(self._deny(request, _FAILING, header))
             return
         try:
             compared = passwords.compare(header)
         except Busy:
             attempts.giveBack()
-            request.turnTo(self._deny(request, BUSY, header))
+            request.turnTo(self._deny(request, _BUSY, header))
             return
 
         def known(_: None) -> None:
@@ -336,6 +293,16 @@ class Guard:
 
         request.whenLost = compared.cancel
         compared.addCallback(known).addErrback(failed)
+
+    def _ask(
+        self,
+        request: Request,
+        why: str,
+        config: WebConfig,
+        header: bytes | None = None,
+    ) -> Denial:
+        isForOthers = self._isForOthers(request)
+        return self._deny(request, challenge(why, isForOthers, config.schemes), header)
 
     def _deny(
         self, request: Request, denial: Denial, header: bytes | None = None

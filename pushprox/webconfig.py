@@ -16,6 +16,7 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
 import attrs
@@ -240,12 +241,14 @@ class WebConfig:
     roles: Any = None
     trustedProxies: tuple[Network, ...] = ()
 
-    @property
-    def knowsAnybody(self) -> bool:
+    @cached_property
+    def schemes(self) -> tuple[bytes, ...]:
         """
-        Whether there is anybody who could say who he is.
+        The ways to say who one is (RFC 7617, RFC 6750); none where there is nobody
+        whom one could be.
         """
-        return bool(self.users or self.tokens)
+        ways = {b"Basic": self.users, b"Bearer": self.tokens}
+        return tuple(scheme for scheme, known in ways.items() if known)
 
 
 #: Reads a section that only one program knows.

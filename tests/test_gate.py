@@ -40,11 +40,10 @@ from tests.rigs import (
     scrapeBytes,
 )
 from tests.test_guard import (
-    ASKS_OWNER,
-    ASKS_PROXY,
     DENIED,
     FOR_OWNER,
     FOR_PROXY,
+    denial,
     page,
     statusOf,
     with_,
@@ -83,6 +82,13 @@ ROLES = """\
 """
 
 CONFIG = "pushprox:\n" + TOKENS + ROLES
+
+# Where there are tokens and no users.
+ASKS_OWNER = denial(b"401 Unauthorized", b'WWW-Authenticate: Bearer realm="pushprox"')
+ASKS_PROXY = denial(
+    b"407 Proxy Authentication Required",
+    b'Proxy-Authenticate: Bearer realm="pushprox"',
+)
 
 NOBODY_WAITS = pushRefusal(
     b"404 Not Found",
@@ -653,6 +659,15 @@ class AskerTests(GateTestCase):
             self.assertEqual(statusOf(answer), status, header)
         self.assertEqual(self.rig.ask(page(b"/")), ASKS_OWNER)
         self.assertEqual(self.rig.ask(scrapeBytes()), ASKS_PROXY)
+
+    def test_eitherWay(self) -> None:
+        """
+        Where there are users and tokens, both ways to say who one is are told.
+        """
+        users = f"basic_auth_users: {{a: {hashed(b'a').decode()}}}\n"
+        self.gate(users + CONFIG)
+        line = b'WWW-Authenticate: Basic realm="pushprox", Bearer realm="pushprox"'
+        self.assertEqual(self.rig.ask(page(b"/")), denial(b"401 Unauthorized", line))
 
     def test_noUsers(self) -> None:
         """

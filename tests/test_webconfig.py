@@ -570,14 +570,17 @@ class SectionTests(SynchronousTestCase):
             )
             self.assertEqual(str(error), f"{PATH}: {expected}")
 
-    def test_knowsAnybody(self) -> None:
+    def test_schemes(self) -> None:
         """
-        Somebody can say who he is where there is a user or a token.
+        Somebody can say who he is by a password where there are users, and by a
+        token where there are tokens.
         """
-        for config, isKnown in (
-            (WebConfig(), False),
-            (WebConfig(roles=()), False),
-            (WebConfig(users={b"a": b"x"}), True),
-            (WebConfig(tokens={b"x": "a"}), True),
+        users, tokens = {b"a": b"x"}, {b"x": "a"}
+        for config, schemes in (
+            (WebConfig(), ()),
+            (WebConfig(roles=()), ()),
+            (WebConfig(users=users), (b"Basic",)),
+            (WebConfig(tokens=tokens), (b"Bearer",)),
+            (WebConfig(users=users, tokens=tokens), (b"Basic", b"Bearer")),
         ):
-            self.assertIs(config.knowsAnybody, isKnown)
+            self.assertEqual(config.schemes, schemes)

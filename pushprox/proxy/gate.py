@@ -22,7 +22,8 @@ from twisted.web.resource import IResource
 from pushprox.authorities import NO_AUTHORITIES, Authorities, Shown
 from pushprox.channel import Line
 from pushprox.credentials import Credential
-from pushprox.guard import FOREIGN, Guard
+from pushprox.denials import FOREIGN
+from pushprox.guard import Guard
 from pushprox.proxy.access import Access, Asker
 from pushprox.proxy.admission import Admission
 from pushprox.proxy.roles import Roles
