@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from weakref import WeakSet
 
 from OpenSSL.SSL import SSL_CB_HANDSHAKE_DONE, Connection
 from twisted.internet.interfaces import (
@@ -22,7 +23,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from pushprox.authorities import NO_AUTHORITIES, Authorities
+from pushprox.authorities import NO_AUTHORITIES, Authorities, Shown
 from pushprox.options import Options
 from pushprox.secrets import warnOfOpenFiles
 from pushprox.sources import Network
@@ -65,6 +66,7 @@ class WebFile:
     @ivar path: where it is.
     @ivar speaksTLS: whether its ports do.
     @ivar isCurrent: whether what is in force is what stands there.
+    @ivar _verified: the connections whose certificates OpenSSL has verified.
     """
 
     _log = Logger()
@@ -86,6 +88,7 @@ class WebFile:
         self._more = more
         self._changed: list[Callable[[], object]] = []
         self._watch = Watch(clock)
+        self._verified: WeakSet[Connection] = WeakSet()
         self._config, self._tls, self._authorities = self._read()
         self.speaksTLS = self._tls is not None
         if self.speaksTLS:
@@ -101,6 +104,16 @@ class WebFile:
         The CAs that are told apart, as L{inForce}.
         """
         return self._authorities
+
+    def shownOn(self, connection: Connection) -> Shown | None:
+        """
+        @return: what the other side of a TLS connection has shown; L{None} if it
+            showed nothing that a CA of those vouches for. Where it was not verified,
+            as an earlier file may have wanted it, anybody may have made it.
+        """
+        if connection not in self._verified:
+            return None
+        return self._authorities.shownOn(connection)
 
     def whenChanged(self, call: Callable[[], object]) -> None:
         """
@@ -228,6 +241,7 @@ class WebFile:
                     tlsProtocol.abortConnection()
 
             connection.set_info_callback(told)
+            self._verified.add(connection)
         return connection
 
     def _isExpired(self, connection: Connection) -> bool:

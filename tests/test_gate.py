@@ -13,9 +13,12 @@ from typing import Any
 
 import trustme
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     load_pem_private_key,
 )
 from twisted.internet.defer import execute
@@ -561,6 +564,49 @@ class CertificateTests(CertificateTestCase):
             self.logged[-1],
         )
         self.hangUpAll(a, other, scraper)
+
+    def forged(self, name: str) -> ssl.SSLContext:
+        """
+        @return: who shows a certificate for this name that says of itself that our
+            CA had signed it, and our CA's with it.
+        """
+        ca = x509.load_pem_x509_certificate(self.authority.cert_pem.bytes())
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([]))
+            .issuer_name(ca.subject)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(ca.not_valid_before_utc)
+            .not_valid_after(ca.not_valid_after_utc)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), True)
+            .sign(key, SHA256())
+        )
+        shown = Path(self.mktemp())
+        shown.write_bytes(
+            leaf.public_bytes(Encoding.PEM)
+            + self.authority.cert_pem.bytes()
+            + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        )
+        context = ssl.create_default_context()
+        self.authority.configure_trust(context)
+        context.load_cert_chain(shown)
+        return context
+
+    def test_forged(self) -> None:
+        """
+        Where certificates were asked for and not verified, one that anybody made is
+        none, also on a connection that stays when a new file wants them verified.
+        """
+        before = TLS.partition("pushprox:")[0].replace("Verify", "Request")
+        before = before.replace("CertIfGiven", "Cert")
+        self.gate(f"{before}pushprox:\n  roles: {{all: {{anyone: true}}}}\n")
+        line = Whisperer(self.rig.net, self.forged("a.example"), port=self.rig.port)
+        self.assertEqual(statusOf(self.ask(line, page(b"/-/healthy"))), 200)
+        self.change(TLS)
+        self.assertEqual(statusOf(self.ask(line, pollBytes(b"a.example"))), 403)
+        self.hangUpAll(line)
 
     def test_oldList(self) -> None:
         """

@@ -135,7 +135,7 @@ class Gate(Admission):
             if isinstance(transport, TLSMemoryBIOProtocol):
                 connection = transport.getHandle()
                 assert isinstance(connection, Connection)
-                shown = authorities.shownOn(connection)
+                shown = self._file.shownOn(connection)
             known = self._shown[line] = (authorities, shown)
         return known[1]
 
