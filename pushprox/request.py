@@ -100,7 +100,6 @@ class Request(server.Request):
     @ivar awaitedSince: since when the rest of the body is awaited, on the site's
         clock.
     @ivar credential: who it is from, if that was proved.
-    @ivar access: what its sender may do, once that was found out.
     @ivar whenLost: called if the other side hangs up before its reply is whole;
         a L{notifyFinish} that costs nothing.
     """
@@ -120,7 +119,6 @@ class Request(server.Request):
     resource: IResource | None = None
     reader: BodyReader | None = None
     credential: Credential | None = None
-    access: Any = None
     whenLost: Callable[[], object] | None = None
     channel: Any
     site: Any

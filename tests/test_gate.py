@@ -333,6 +333,80 @@ class RevokedTests(GateTestCase):
         self.assertEqual(statusOf(heard(scrape)), 504)
         self.hangUp(poll, scrape)
 
+    def test_lessRights(self) -> None:
+        """
+        Nor can who has lost that role only, and is known still.
+        """
+        self.gate()
+        poll = self.poll(A, b"a.example")
+        scrape = self.scrape(SCRAPER, b"a.example")
+        id = idIn(heard(poll))
+        self.change(
+            CONFIG.replace('tokens: ["*.example"]', "tokens: [b.example]")
+            + "    more: {tokens: [a.example], poll: [else]}\n"
+        )
+        self.assertIn(
+            b"403 Not allowed to poll as a.example any more", self.push(A, id)
+        )
+        self.rig.net.pass_(5)
+        self.assertEqual(statusOf(heard(scrape)), 504)
+        self.hangUp(poll, scrape)
+
+    def test_late(self) -> None:
+        """
+        Who is struck off, or loses his role, between the head of a request and the
+        end of its body is out as well.
+        """
+        scrape = scrapeBytes(b"http://b.example/metrics", b"Content-Length: 1") + b"x"
+        for header, field, request, without in (
+            (SCRAPER, FOR_PROXY, scrape, f"    scraper: {digest('scraper')}\n"),
+            (SCRAPER, FOR_PROXY, scrape, 'scrape: ["*.example"]'),
+            (A, FOR_OWNER, pollBytes(b"a.example"), f"    a.example: {digest('a')}\n"),
+            (A, FOR_OWNER, pollBytes(b"a.example"), '      poll: ["*.example"]\n'
+             "      from_token: true\n"),
+        ):  # fmt: skip
+            self.gate()
+            poll = self.poll(B, b"b.example")
+            whole = with_(request, field, header)
+            talker = self.rig.talk(whole[:-1])
+            self.assertEqual(heard(talker), b"")
+            self.change(CONFIG.replace(without, ""))
+            self.rig.ask(page(b"/-/healthy"))
+            heard(poll)
+            self.rig.say(talker, whole[-1:])
+            self.assertEqual(statusOf(heard(talker)), 403)
+            self.assertEqual(heard(poll), b"")
+            self.hangUp(talker, poll)
+
+    def test_latePages(self) -> None:
+        """
+        Who asks what the proxy knows cannot put the answer off by a body that does
+        not come.
+        """
+        self.gate(CONFIG.replace("[clients]", "[clients, metrics]"))
+        for path in (b"/clients", b"/metrics"):
+            request = with_(page(path), b"Content-Length", b"1")
+            talker = self.rig.talk(with_(request, FOR_OWNER, SCRAPER))
+            self.assertEqual(statusOf(heard(talker)), 200, path)
+            self.hangUp(talker)
+
+    def test_latePush(self) -> None:
+        """
+        So is who brings an answer that has not told yet whose it is.
+        """
+        self.gate()
+        poll = self.poll(A, b"a.example")
+        scrape = self.scrape(SCRAPER, b"a.example")
+        push = with_(pushBytes(OK % idIn(heard(poll))), FOR_OWNER, A)
+        head, body = push.split(b"\r\n\r\n", 1)
+        talker = self.rig.talk(head + b"\r\n\r\n" + body[:1])
+        self.change(CONFIG.replace(f"    a.example: {digest('a')}\n", ""))
+        self.rig.ask(page(b"/-/healthy"))
+        self.rig.say(talker, body[1:])
+        self.assertEqual(statusOf(heard(talker)), 403)
+        self.assertEqual(heard(scrape), b"")
+        self.hangUp(talker, poll, scrape)
+
 
 TLS = """\
 tls_server_config:

@@ -9,7 +9,6 @@ himself was turned away by the L{Guard<pushprox.guard.Guard>} before.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -36,6 +35,15 @@ KEPT = 10_000
 
 
 _Who = tuple[Credential | None, Shown | None, Address | None]
+
+
+def _asker(
+    credential: Credential | None,
+    shown: Shown | None = None,
+    source: Address | None = None,
+) -> Asker:
+    proved = {credential.kind: credential.name} if credential else {}
+    return Asker(proved.get("user"), proved.get("token"), shown, source)
 
 
 @attrs.define(eq=False)
@@ -74,14 +82,12 @@ class Gate(Admission):
 
     def accessOf(self, request: Request) -> Access:
         """
-        @return: what the one who sent this request may do.
+        @return: what the one who sent this request may do now: that is not kept,
+            since its body may come long after its head.
         """
-        access: Access | None = request.access
-        if access is None:
-            access = request.access = self._access(
-                request.credential, request.channel, self._sourceOf(request)
-            )
-        return access
+        return self._access(
+            request.credential, request.channel, self._sourceOf(request)
+        )
 
     def _sourceOf(self, request: Request) -> Address | None:
         """
@@ -93,6 +99,8 @@ class Gate(Admission):
     def _access(
         self, credential: Credential | None, line: Line, source: Address | None
     ) -> Access:
+        if credential is not None and not credential.isInForce(self._file.inForce):
+            return Access(_asker(credential), ())
         shown = self._shownOn(line)
         blemish = None
         if shown is not None:
@@ -116,8 +124,7 @@ class Gate(Admission):
         who = (credential, shown, source)
         access = self._known.get(who)
         if access is None:
-            proved = {credential.kind: credential.name} if credential else {}
-            asker = Asker(proved.get("user"), proved.get("token"), shown, source)
+            asker = _asker(credential, shown, source)
             has = None
             if roles is not None:
                 has = tuple(role for role in roles.roles if role.isOf(asker))
@@ -144,32 +151,16 @@ class Gate(Admission):
         @return: tells at any time whether who sent this request may still poll
             as this name.
         """
-        return partial(
-            self._mayPoll,
-            request.credential,
-            request.channel,
-            self._sourceOf(request),
-            name,
-        )
-
-    def _mayPoll(
-        self,
-        credential: Credential | None,
-        line: Line,
-        source: Address | None,
-        name: str,
-    ) -> bool:
-        if credential is not None and not credential.isInForce(self._file.inForce):
-            return False
-        return self._access(credential, line, source).mayPoll(name)
+        credential, line = request.credential, request.channel
+        # What says it is let go of while the poll is parked.
+        source = self._sourceOf(request)
+        return lambda: self._access(credential, line, source).mayPoll(name)
 
     def refuse(self, request: Request, reason: str) -> IResource:
         """
         @return: tells who sent this request that he may not have it, or asks him
             who he is.
         """
-        # It may be long since this was found out.
-        request.access = None
         access = self.accessOf(request)
         isNobody = access.asker.isNobody
         if access.blemish is not None:

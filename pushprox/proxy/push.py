@@ -15,7 +15,8 @@ from zope.interface import implementer
 from pushprox.framing import IncompleteMessage
 from pushprox.headers import MalformedMessage, allHeaders
 from pushprox.message import ResponseDecoder, ResponseHead
-from pushprox.proxy.admission import OPEN, Admission
+from pushprox.names import canonicalName
+from pushprox.proxy.admission import OPEN, Admission, Forbidden
 from pushprox.proxy.coordinator import Coordinator
 from pushprox.proxy.delivery import Delivery
 from pushprox.proxy.doors import Door, Refused
@@ -86,7 +87,7 @@ class _Push:
             self._read(piece)
         except MalformedMessage as error:
             self._fail(error)
-        except Refused:
+        except (Forbidden, Refused):
             self._door.refuse(self._request, Failure())
 
     def _read(self, piece: bytes) -> None:
@@ -148,19 +149,24 @@ class _Push:
         See whose answer this is.
 
         @raise Refused: if it is nobody's.
+        @raise Forbidden: if who brings it may not poll as that client any more.
         @raise MalformedMessage: if it is no answer.
         """
         ids = allHeaders(head.headers, b"Id")
         if len(ids) != 1:
             raise pushFailed(400, f"expected one Id header, got {len(ids)}")
         try:
-            identity = self._admission.accessOf(self._request).identity
-            self._method = self._coordinator.expected(ids[0], identity).method
+            access = self._admission.accessOf(self._request)
+            asked = self._coordinator.expected(ids[0], access.identity)
         except ForeignScrape:
             self._admission.noteForeign(self._request)
             raise _nobodyWaits() from None
         except UnknownScrape:
             raise _nobodyWaits() from None
+        name = canonicalName(asked.target.host)
+        if not access.mayPoll(name):
+            raise Forbidden(f"Not allowed to poll as {name} any more")
+        self._method = asked.method
         self._id = ids[0]
         if head.status < 200:
             raise MalformedMessage(f"status {head.status} is no answer")
