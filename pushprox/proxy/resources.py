@@ -12,7 +12,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import Data
 
@@ -35,9 +35,10 @@ from pushprox.site import Crossroads
 SETTLING = 10.0
 
 
-class ClientsResource(Resource):
+class ClientsResource(StreamingResource):
     """
-    C{/clients}: the known names, as Prometheus's service discovery reads them.
+    C{/clients}: the known names, as Prometheus's service discovery reads them. A
+    body is not waited for: by then who asks may not see them any more.
     """
 
     isLeaf = True
@@ -57,8 +58,8 @@ class ClientsResource(Resource):
     def render_GET(self, request: Any) -> bytes | int:
         """
         @return: a list of target groups in a steady order, of those that who asks
-            may scrape. Labels that begin
-            with C{__meta_} end with relabelling, so they disturb nobody.
+            may scrape. Labels that begin with C{__meta_} end with relabelling, so
+            they disturb nobody.
         """
         known = sorted(self._coordinator.known(), key=lambda r: r.name)
         warmup = self._coordinator.rules.warmup
@@ -90,6 +91,12 @@ class ClientsResource(Resource):
         ]
         request.setHeader(b"Content-Type", b"application/json")
         return json.dumps(groups).encode("ascii") + b"\n"
+
+
+class ProxyMetrics(MetricsResource, StreamingResource):
+    """
+    C{/metrics}: nor is a body waited for here.
+    """
 
 
 class Text(StreamingResource):
@@ -267,7 +274,7 @@ def makeRoot(
         b"/poll": PollDoor(coordinator, nameLimit, admission),
         b"/push": PushDoor(coordinator, admission),
         b"/clients": ClientsResource(coordinator, clock, admission),
-        b"/metrics": MetricsResource(registry),
+        b"/metrics": ProxyMetrics(registry),
         b"/-/healthy": Text(lambda: (200, "PushProx proxy is healthy.")),
         b"/-/ready": Text(readiness),
         b"/-/reload": Reload(reload),
