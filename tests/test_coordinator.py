@@ -16,6 +16,7 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.message import Request, ResponseHead
@@ -27,6 +28,7 @@ from pushprox.proxy.refusals import (
     Full,
     NotAnswered,
     NotTaken,
+    Revoked,
     ScrapeFailed,
     Stopping,
     Superseded,
@@ -1539,6 +1541,50 @@ class NameTests(CoordinatorCase):
                 self.push(id)
                 self.passTime(10)
         self.assertEqual([e for e in events if e["log_level"] > LogLevel.debug], [])
+
+
+class RevokedTests(CoordinatorCase):
+    """
+    Polls of who may poll no more.
+    """
+
+    def revocable(self, allowed: Callable[[], bool], count: int) -> list[Exception]:
+        """
+        Park so many polls, two of each instance, for who may poll as long
+        as C{allowed} says so.
+
+        @return: where it is told why they ended.
+        """
+        told: list[Exception] = []
+
+        def ended(failure: Failure) -> None:
+            told.append(failure.value)
+            # What follows on his line may have the file read once more.
+            self.coordinator.review()
+
+        for n in range(count):
+            poll = Poll("t1", "t1", n, b"%d" % (n // 2), mayStay=allowed)
+            self.coordinator.poll(poll).addErrback(ended)
+        return told
+
+    def test_review(self) -> None:
+        """
+        All of them end, each once, whatever their ends lead to; others stay.
+        """
+        other = self.poll("other", b"other")
+        told = self.revocable(lambda: False, 4)
+        self.coordinator.review()
+        self.assertEqual([type(error) for error in told], [Revoked] * 4)
+        self.assertEqual(self.counts(), (1, 0, 0))
+        self.assertNoResult(other)
+
+    def test_stop(self) -> None:
+        """
+        So it is when the proxy stops: each ends once.
+        """
+        told = self.revocable(lambda: False, 4)
+        self.successResultOf(self.coordinator.stop())
+        self.assertEqual([type(error) for error in told], [Stopping] + [Revoked] * 3)
 
 
 class StopTests(CoordinatorCase):

@@ -76,11 +76,14 @@ class Roll:
 
     def parked(self) -> Iterator[Parked]:
         """
-        @return: all polls that are parked now.
+        @return: all polls that are parked, each as long as it is: where one is
+            ended, what follows on its line may end others.
         """
         for registration in self:
             for instance in list(registration.instances.values()):
-                yield from list(instance.parked)
+                for parked in list(instance.parked):
+                    if parked in instance.parked:
+                        yield parked
 
     # Names come and go.
 
