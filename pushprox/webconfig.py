@@ -250,6 +250,14 @@ class WebConfig:
         ways = {b"Basic": self.users, b"Bearer": self.tokens}
         return tuple(scheme for scheme, known in ways.items() if known)
 
+    @property
+    def keepsOut(self) -> bool:
+        """
+        Whether nobody connects without a certificate of a CA that we know.
+        """
+        auth = self.tls.clientAuth if self.tls else ClientAuth()
+        return auth.requires and auth.verifies
+
 
 #: Reads a section that only one program knows.
 #:

@@ -187,22 +187,8 @@ class WebFile:
         """
         try:
             config, tls, authorities = self._read()
-            if (tls is not None) != self.speaksTLS:
-                raise ValueError(
-                    f"{self.path}: tls_server_config: expected TLS to be on or off "
-                    "as at the start: that takes a restart"
-                )
-            # So looks a file that is just being written.
-            if self._config.roles is not None and config.roles is None:
-                raise ValueError(
-                    f"{self.path}: expected roles, as before: to let everybody do"
-                    " everything takes a restart"
-                )
-            if self._config.users and not config.users and config.roles is None:
-                raise ValueError(
-                    f"{self.path}: basic_auth_users: expected some, as before: to let "
-                    "everybody in takes a restart"
-                )
+            if missing := self._missingIn(config):
+                raise ValueError(f"{self.path}: {missing}")
         except ValueError as error:
             self.isCurrent = False
             self._log.error("What was read before stays in force: {error}", error=error)
@@ -215,6 +201,36 @@ class WebFile:
         self._log.info("Read {path} again", path=self.path)
         for call in self._changed:
             call()
+
+    def _missingIn(self, config: WebConfig) -> str | None:
+        """
+        @return: what is there as long as the program runs, and not in what was read
+            now; or else nothing.
+        """
+        before = self._config
+        if (config.tls is not None) != self.speaksTLS:
+            return (
+                "tls_server_config: expected TLS to be on or off as at the start: that"
+                " takes a restart"
+            )
+        # So looks a file that is just being written.
+        if before.roles is not None and config.roles is None:
+            return (
+                "expected roles, as before: to let everybody do everything takes a"
+                " restart"
+            )
+        if config.roles is not None or config.users:
+            return None
+        if before.users:
+            expected = "basic_auth_users: expected some"
+        elif before.keepsOut and not config.keepsOut:
+            expected = (
+                "tls_server_config.client_auth_type: expected"
+                " RequireAndVerifyClientCert"
+            )
+        else:
+            return None
+        return f"{expected}, as before: to let everybody in takes a restart"
 
     def secured(self, endpoint: IStreamServerEndpoint) -> IStreamServerEndpoint:
         """

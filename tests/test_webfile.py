@@ -656,6 +656,39 @@ class RolesTests(RolesFileTestCase):
             self.assertEqual(not file.config.users, isTaken)
             self.assertIs(file.isCurrent, isTaken)
 
+    def test_certificates(self) -> None:
+        """
+        Likewise where there is no role and no user, and who has no certificate is
+        kept out: that stays so, or users or roles take its place.
+        """
+        wanted = "client_auth_type: RequireAndVerifyClientCert"
+        authority = "client_ca_file: ca.pem"
+        users = f"{{a: {HASH}}}"
+        for before, after, more, isTaken in (
+            ((wanted, authority), (), "{}", False),
+            ((wanted, authority), ("client_auth_type: RequireAnyClientCert",), "{}",
+             False),
+            ((wanted, authority), (wanted, authority, "min_version: TLS13"), "{}",
+             True),
+            ((wanted, authority), (), users, True),
+            ((wanted, authority), (), "{}\npushprox:", True),
+            ((), ("min_version: TLS13",), "{}", True),
+        ):  # fmt: skip
+            self.putConfig(*before)
+            file = self.file()
+            self.putConfig(*after, users=more)
+            self.net.pass_(LOOK_EVERY)
+            _ = file.config
+            self.assertIs(file.isCurrent, isTaken, (before, after))
+        self.putConfig(wanted, authority)
+        file = self.file()
+        self.putConfig()
+        self.assertStays(
+            file,
+            "tls_server_config.client_auth_type: expected RequireAndVerifyClientCert, "
+            "as before: to let everybody in takes a restart",
+        )
+
     def test_whenChanged(self) -> None:
         """
         Who wants to know is told whenever something else is in force, in the
