@@ -12,7 +12,9 @@ import attrs
 
 Fields = list[tuple[bytes, bytes]]
 
-_ONE_HOST = b"Expected one Host header"
+# Of two, it depends on the reader which counts (RFC 9110 section 5.3).
+_SINGLE = (b"Host", b"Authorization", b"Proxy-Authorization")
+_ONE = b"Expected one %b header"
 _ONLY_CHUNKED = b"No Transfer-Encoding but chunked"
 
 
@@ -63,7 +65,7 @@ def readHead(version: str, fields: Fields, upgrades: bool) -> Head:
         _checkRepeated(fields)
     if isNew and b"host" not in named:
         # RFC 9112 section 3.2.
-        raise BadHead(400, _ONE_HOST)
+        raise BadHead(400, _ONE % b"Host")
     size: int | None = None
     if b"transfer-encoding" in named:
         if not isNew:
@@ -88,7 +90,8 @@ def _checkRepeated(fields: Fields) -> None:
     @raise BadHead: if it matters which of several fields of a name counts.
     """
     names = [name.lower() for name, _ in fields]
-    if names.count(b"host") > 1:
-        raise BadHead(400, _ONE_HOST)
+    for name in _SINGLE:
+        if names.count(name.lower()) > 1:
+            raise BadHead(400, _ONE % name)
     if names.count(b"transfer-encoding") > 1:
         raise BadHead(501, _ONLY_CHUNKED)

@@ -13,6 +13,7 @@ from pushprox.heads import BadHead, readHead
 
 HOST = (b"Host", b"p")
 CHUNKED = (b"transfer-Encoding", b"Chunked")
+ME = (b"Authorization", b"Basic bWU6")
 
 
 class HeadTests(SynchronousTestCase):
@@ -84,6 +85,14 @@ class HeadTests(SynchronousTestCase):
                 501,
                 b"No Transfer-Encoding but chunked",
             ),
+            ("1.1", [HOST, ME, ME], False, 400, b"Expected one Authorization header"),
+            (
+                "1.0",
+                [(b"proxy-authorization", b"a"), (b"Proxy-Authorization", b"b")],
+                False,
+                400,
+                b"Expected one Proxy-Authorization header",
+            ),
             ("1.1", [HOST, length], True, 400, b"No Upgrade with a body"),
             ("1.1", [HOST, CHUNKED], True, 400, b"No Upgrade with a body"),
         ):
@@ -99,6 +108,7 @@ class HeadTests(SynchronousTestCase):
             ("1.0", [], False),
             ("1.0", [length], False),
             ("1.1", [HOST], True),
+            ("1.1", [HOST, ME, (b"Proxy-Authorization", b"Basic Og==")], False),
             ("1.1", [HOST, length], False),
         ):
             readHead(version, fields, upgrades)
