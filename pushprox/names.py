@@ -32,6 +32,9 @@ _URL = re.compile(
     re.VERBOSE,
 )
 
+# Of somebody, and his password.
+_USER = re.compile(rb"//[^/]*@")
+
 
 def canonicalName(name: str) -> str:
     """
@@ -99,9 +102,9 @@ class TargetUrl:
         """
         match = _URL.fullmatch(url)
         if match is None:
+            shown = _USER.sub(b"//...@", url)[:200].decode("latin-1")
             raise ValueError(
-                "expected an absolute URL like http://name:9100/metrics,"
-                f" got {url[:200].decode('latin-1')!a}"
+                f"expected an absolute URL like http://name:9100/metrics, got {shown!a}"
             )
         port = int(match["port"]) if match["port"] else None
         if port is not None and not 0 < port < 65536:

@@ -280,7 +280,7 @@ class ScrapeTests(SynchronousTestCase):
             ),
             (
                 b"http://u@t1/",
-                b"expected an absolute URL like http://name:9100/metrics, got 'http://u@t1/'",
+                b"expected an absolute URL like http://name:9100/metrics, got 'http://...@t1/'",
             ),
             (b"http://t1:99999/", b"expected a port from 1 to 65535, got 99999"),
             (b"ftp://t1/", b"expected http or https, got ftp"),
