@@ -66,12 +66,26 @@ def readBasic(header: bytes) -> tuple[bytes, bytes] | None:
     return (user, password) if colon else None
 
 
-def matches(password: bytes, hashed: bytes) -> bool:
+def costOf(hashed: bytes) -> int:
     """
+    @return: the cost of a hash: one more doubles the work.
+    """
+    return int(hashed[4:6])
+
+
+def matches(password: bytes, hashed: bytes, cost: int = 0) -> bool:
+    """
+    @param cost: what it costs at least to find out that it is not.
     @return: whether it is the password of this hash. Takes long.
     """
     # Of a longer one the rest never counted, with whatever made the hash.
-    return bcrypt.checkpw(password[:LOOKED_AT], hashed)
+    password = password[:LOOKED_AT]
+    isRight = bcrypt.checkpw(password, hashed)
+    if not isRight:
+        # As much again makes the next cost, and so on.
+        for more in range(costOf(hashed), cost):
+            bcrypt.hashpw(password, bcrypt.gensalt(more))
+    return isRight
 
 
 def hashOfNobody(users: Mapping[bytes, bytes]) -> bytes:
@@ -79,7 +93,7 @@ def hashOfNobody(users: Mapping[bytes, bytes]) -> bytes:
     @return: what to compare the password of an unknown user with, so that it
         takes as long as with the dearest of these.
     """
-    cost = max([int(hashed[4:6]) for hashed in users.values()], default=4)
+    cost = max(map(costOf, users.values()), default=4)
     return bcrypt.gensalt(cost) + b"." * 31
 
 
@@ -195,7 +209,9 @@ class Passwords:
         assert said is not None
         user, password = said
         hashed = self._users.get(user)
-        compare = partial(matches, password, hashed or self._nobody)
+        # Else who has a cheap hash would be told from who is not there.
+        dearest = costOf(self._nobody)
+        compare = partial(matches, password, hashed or self._nobody, dearest)
         return _Comparison(seal, self._users, hashed is not None, compare)
 
     def _next(self) -> None:

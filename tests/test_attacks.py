@@ -489,7 +489,7 @@ class SecretTests(AttackTestCase):
             answer = self.rig.ask(with_(page(b"/"), FOR_OWNER, basic(user, b"wrong")))
             self.assertEqual(statusOf(answer), 401)
         self.assertEqual(len(compared), 2)
-        costs = [hash[:7] for compare in compared for hash in compare.args[1:]]
+        costs = [compare.args[1][:7] for compare in compared]
         self.assertEqual(costs, [dear[:7]] * 2)
         self.parked = self.rig.talk()
 

@@ -13,6 +13,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
 
+from pushprox import passwords
 from pushprox.passwords import (
     KEPT,
     QUEUED,
@@ -196,6 +197,43 @@ class PasswordsTests(SynchronousTestCase):
         self.work.finish()
         self.successResultOf(told)
         self.assertIs(self.verdict(self.unknown), False)
+
+    def test_dearest(self) -> None:
+        """
+        A wrong password costs the same whoever it is for, also where users have
+        hashes of different costs: that of the dearest, so that it does not tell
+        which users there are. A right one costs no more than it must.
+        """
+        users = {b"cheap": hashed(b"right"), b"dear": hashed(b"right", 7)}
+        spent: list[int] = []
+
+        class Counting:
+            """Does not hash, but notes the cost."""
+
+            gensalt = staticmethod(bcrypt.gensalt)
+
+            def hashpw(self, password: bytes, salt: bytes) -> bytes:
+                spent.append(2 ** int(salt[4:6]))
+                return b""
+
+            def checkpw(self, password: bytes, hashed: bytes) -> bool:
+                self.hashpw(password, hashed)
+                return bcrypt.checkpw(password, hashed)
+
+        self.patch(passwords, "bcrypt", Counting())
+        for user, password, cost in (
+            (b"cheap", b"wrong", 7),
+            (b"dear", b"wrong", 7),
+            (b"nobody", b"wrong", 7),
+            (b"cheap", b"right", 4),
+            (b"dear", b"right", 7),
+        ):
+            spent.clear()
+            header = basic(user, password)
+            self.assertIsNone(self.passwords.verdict(users, header))
+            self.passwords.compare(header)
+            self.work.finish()
+            self.assertEqual(sum(spent), 2**cost, (user, password))
 
     def test_once(self) -> None:
         """
