@@ -29,6 +29,8 @@ from pushprox.credentials import digestOf
 from pushprox.limits import Limits
 from pushprox.passwords import Work
 from pushprox.proxy import gate
+from pushprox.proxy.coordinator import Rules
+from pushprox.proxy.resources import SETTLING
 from pushprox.watched import LOOK_EVERY
 from tests.internet import Talker
 from tests.rigs import (
@@ -113,6 +115,7 @@ class GateTestCase(SynchronousTestCase):
         at: float = 0.0,
         work: Work = execute,
         limits: Limits = Limits(),  # noqa: B008 (a frozen value)
+        rules: Rules | None = None,
     ) -> None:
         """
         Start it.
@@ -120,6 +123,7 @@ class GateTestCase(SynchronousTestCase):
         @param at: what time it is.
         @param work: compares passwords.
         @param limits: the proxy's.
+        @param rules: the coordinator's.
         """
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
@@ -139,7 +143,7 @@ class GateTestCase(SynchronousTestCase):
         globalLogPublisher.addObserver(keep)
         self.addCleanup(globalLogPublisher.removeObserver, keep)
         web = self.folder / "web.yml"
-        self.rig = ProxyRig(self, web=web, work=work, limits=limits)
+        self.rig = ProxyRig(self, rules, web=web, work=work, limits=limits)
         self.rig.net.rightNow = at
 
     def put(self, name: str, content: bytes) -> None:
@@ -745,6 +749,23 @@ class HiddenTests(GateTestCase):
             self.assertEqual(statusOf(listed), 200)
             self.assertEqual(re.findall(rb"[a-z]+\.example", listed), names)
         self.hangUp(*polls)
+
+    def test_settling(self) -> None:
+        """
+        Just after the start the list waits for clients that its reader may scrape,
+        and does not show that others are there: nor would it help him, whose targets
+        an empty list would drop.
+        """
+        self.gate(
+            CONFIG.replace('scrape: ["*.example"]', "scrape: [b.example]"),
+            rules=Rules(warmup=30.0),
+        )
+        self.rig.net.pass_(SETTLING)
+        listing = with_(page(b"/clients"), FOR_OWNER, SCRAPER)
+        self.assertEqual(statusOf(self.rig.ask(listing)), 503)
+        for header, name, status in ((A, b"a.example", 503), (B, b"b.example", 200)):
+            self.addCleanup(self.hangUp, self.poll(header, name))
+            self.assertEqual(statusOf(self.rig.ask(listing)), status)
 
     def test_early(self) -> None:
         """

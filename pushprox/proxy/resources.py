@@ -61,9 +61,10 @@ class ClientsResource(StreamingResource):
             may scrape. Labels that begin with C{__meta_} end with relabelling, so
             they disturb nobody.
         """
-        known = sorted(self._coordinator.known(), key=lambda r: r.name)
+        access = self._admission.accessOf(request)
+        seen = [r for r in self._coordinator.known() if access.mayScrape(r.name)]
         warmup = self._coordinator.rules.warmup
-        settling = warmup if not known else min(SETTLING, warmup)
+        settling = min(SETTLING, warmup) if seen else warmup
         left = self._started + settling - self._clock.seconds()
         if left > 0:
             # Prometheus keeps its last list when it gets an error.
@@ -77,7 +78,6 @@ class ClientsResource(StreamingResource):
             )
             request.finish()
             return NOT_DONE_YET
-        access = self._admission.accessOf(request)
         groups = [
             {
                 "targets": [registration.name],
@@ -86,8 +86,7 @@ class ClientsResource(StreamingResource):
                     "__meta_pushprox_contested": str(registration.contested).lower(),
                 },
             }
-            for registration in known
-            if access.mayScrape(registration.name)
+            for registration in sorted(seen, key=lambda r: r.name)
         ]
         request.setHeader(b"Content-Type", b"application/json")
         return json.dumps(groups).encode("ascii") + b"\n"
