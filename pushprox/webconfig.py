@@ -77,13 +77,25 @@ _BCRYPT = re.compile(
 
 # How keys, users and the words of the format look. Whatever else stands in their
 # place may be a password, behind a space or a quote that is missing.
-_WORD = re.compile(r"[A-Za-z0-9_.@-]{1,40}")
+_WORD = re.compile(r"[A-Za-z0-9_.@-]+")
+
+# Characters of the longest text that is shown whole. A token has more, and of what
+# has more so few are shown that the rest is not to be guessed.
+_LONGEST = 40
+_SHOWN = 20
 
 # What the parser quotes: a mark, or its own name for what comes next, such as
 # '<stream end>'; or else something of the file.
 _QUOTED = re.compile(r"('.'|'<[^']*>')|'[^']*'|\"[^\"]*\"")
 
 _ONE_LINE = re.compile(r"[\t\x20-\x7e]*")
+
+
+def cut(text: str) -> str:
+    """
+    @return: the beginning of what may be a token in the wrong place.
+    """
+    return text if len(text) <= _LONGEST else f"{text[:_SHOWN]}..."
 
 
 def _shown(text: object) -> str:
@@ -94,7 +106,9 @@ def _shown(text: object) -> str:
         return "''"
     word = _WORD.match(str(text))
     beginning = word[0] if word else ""
-    return beginning if beginning == str(text) else f"{beginning}..."
+    if beginning == str(text):
+        return cut(beginning)
+    return f"{beginning[:_SHOWN]}..."
 
 
 @attrs.frozen
@@ -355,7 +369,7 @@ class Section:
         value = self.entries.get(key)
         if not isinstance(value, dict | None):
             self.refuse(key, "a section with keys of its own")
-        return Section(f"{self.where}{key}.", value or {})
+        return Section(f"{self.where}{cut(key)}.", value or {})
 
     def sections(self, key: str) -> list[Section]:
         """

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from pushprox.credentials import makeToken
 from pushprox.proxy.access import PAGES, Asker, Bearer, Globs, Role
 from pushprox.proxy.roles import Roles, readRoles
 from pushprox.webconfig import PEM, Authority, WebConfig, readWebConfig
@@ -255,6 +256,28 @@ class GoodTests(SynchronousTestCase):
         for text in (f"tokens: {{a: {DIGEST}0}}", f"tokens: {{a: [{DIGEST}]}}"):
             error = self.assertRaises(ValueError, read, section(text))
             self.assertNotIn(DIGEST, str(error))
+
+    def test_noTokens(self) -> None:
+        """
+        Nor so much of a token that the rest could be guessed, where one stands in
+        the place of a name: half of it is not shown.
+        """
+        token = makeToken()
+        for text in (
+            section(f"tokens: {{'{token}': a}}"),
+            section(f"authorities: {{'{token}': {{x: a}}}}"),
+            role(f"scrape: ['{token}=']"),
+            role(f"certificates: [{{authority: '{token}'}}]"),
+            role(f"certificates: [{{authority: a, name: '{token}='}}]"),
+        ):
+            error = self.assertRaises(ValueError, read, text)
+            self.assertNotIn(token[:22], str(error))
+        for text in (
+            role(f"tokens: ['{token}']"),
+            section(f"tokens: {{'{token}': {DIGEST}}}"),
+        ):
+            for doubt in rolesOf(text).doubts:
+                self.assertNotIn(token[:22], doubt)
 
     def test_fromTenants(self) -> None:
         """

@@ -17,7 +17,7 @@ import attrs
 from pushprox.names import canonicalName
 from pushprox.proxy.access import PAGES, Bearer, Globs, Role
 from pushprox.sources import Network, networkFrom
-from pushprox.webconfig import BOOLEANS, Authority, Section, WebConfig
+from pushprox.webconfig import BOOLEANS, Authority, Section, WebConfig, cut
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -151,7 +151,7 @@ def _readNames(section: Section, key: str) -> Globs:
     globs = section.texts(key) or ()
     for glob in globs:
         if not _GLOB.fullmatch(glob):
-            section.refuse(key, f"names or patterns like web-*, got {glob!r}")
+            section.refuse(key, f"names or patterns like web-*, got {cut(glob)!r}")
     return Globs(map(canonicalName, globs))
 
 
@@ -160,13 +160,15 @@ def _readBearers(section: Section, authorities: set[str]) -> Iterator[Bearer]:
         entry.onlyHas(("authority", "name"))
         authority = entry.text("authority")
         if authority not in authorities:
-            entry.refuse("authority", f"one of the authorities, got {authority!r}")
+            entry.refuse("authority", f"one of the authorities, got {cut(authority)!r}")
         names = None
         # An empty one is not the same as none, which lets all of them in.
         if "name" in entry.entries:
             name = entry.text("name")
             if not _GLOB.fullmatch(name):
-                entry.refuse("name", f"a DNS name or a pattern for one, got {name!r}")
+                entry.refuse(
+                    "name", f"a DNS name or a pattern for one, got {cut(name)!r}"
+                )
             names = Globs([canonicalName(name)])
         yield Bearer(authority, names)
 
@@ -196,11 +198,12 @@ def _doubts(roles: tuple[Role, ...], config: WebConfig) -> Iterator[str]:
     ):
         for name in names:
             if not any(globs.has(name) for globs in of):
-                yield f"{kind} {name} has no role, and may do nothing of his own"
+                yield f"{kind} {cut(name)} has no role, and may do nothing of his own"
         for role, globs in zip(roles, of, strict=True):
             for glob in globs.globs:
                 if not any(Globs([glob]).has(name) for name in names):
-                    yield f"role {role.name} is for {kind} {glob}, and there is none"
+                    whom = f"{kind} {cut(glob)}"
+                    yield f"role {role.name} is for {whom}, and there is none"
     for role in roles:
         named = (role.users.globs, role.tokens.globs, role.bearers, role.networks)
         if not role.anyone and not any(named):
