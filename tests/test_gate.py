@@ -337,6 +337,54 @@ class RevokedTests(GateTestCase):
         self.assertEqual(statusOf(heard(scrape)), 504)
         self.hangUp(poll, scrape)
 
+    def test_waiting(self) -> None:
+        """
+        Who is struck off while his scrape waits for a client, or for its answer, is
+        told so at once, and the answer is for nobody.
+        """
+        without = CONFIG.replace(f"    scraper: {digest('scraper')}\n", "")
+        for isTaken in (False, True):
+            self.gate()
+            poll = self.poll(A, b"a.example")
+            if not isTaken:
+                self.hangUp(poll)
+            scrape = self.scrape(SCRAPER, b"a.example")
+            self.assertEqual(heard(scrape), b"")
+            self.change(without)
+            self.rig.ask(page(b"/-/healthy"))
+            self.assertIn(
+                b"403 Not allowed to scrape a.example any more", heard(scrape)
+            )
+            if isTaken:
+                self.assertEqual(self.push(A, idIn(heard(poll))), NOBODY_WAITS)
+                self.hangUp(poll)
+            self.hangUp(scrape)
+
+    def test_amid(self) -> None:
+        """
+        Where an answer is on its way, it breaks off for both sides when one of them
+        is struck off.
+        """
+        for name, key in (("scraper", "scraper"), ("a.example", "a")):
+            self.gate()
+            poll = self.poll(A, b"a.example")
+            scrape = self.scrape(SCRAPER, b"a.example")
+            push = with_(pushBytes(OK % idIn(heard(poll))), FOR_OWNER, A)
+            pushing = self.rig.talk(push[:-1])
+            begun = heard(scrape)
+            self.assertEqual(statusOf(begun), 200)
+            self.change(CONFIG + "# again\n")
+            self.rig.ask(page(b"/-/healthy"))
+            self.assertFalse(scrape.lost or heard(pushing))
+            self.change(CONFIG.replace(f"    {name}: {digest(key)}\n", ""))
+            self.rig.ask(page(b"/-/healthy"))
+            self.assertTrue(scrape.lost)
+            self.assertEqual(statusOf(heard(pushing)), 404)
+            self.assertEqual(
+                self.rig.metric("pushprox_proxy_scrapes_total", outcome="broken"), 1
+            )
+            self.hangUp(poll, pushing)
+
     def test_lessRights(self) -> None:
         """
         Nor can who has lost that role only, and is known still.

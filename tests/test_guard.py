@@ -359,7 +359,7 @@ class DoubtTests(GuardTestCase):
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nId: %b\r\n\r\n%b" % (
             len(content), idIn(heard(poll)), content,
         )  # fmt: skip
-        self.change(USERS.replace("alice", "carol"))
+        self.change(f"{USERS}  carol: {hashed(b'x').decode()}\n")
         push = with_(pushBytes(answer), FOR_OWNER, OTHER)
         talker = self.rig.talk(push[:500])
         for at in range(500, len(push) // 2, 10_000):

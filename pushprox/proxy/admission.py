@@ -32,10 +32,13 @@ class Admission:
         """
         return EVERYTHING
 
-    def mayStay(self, request: Request, name: str) -> Callable[[], bool] | None:
+    def mayStay(
+        self, request: Request, may: Callable[[Access], bool]
+    ) -> Callable[[], bool] | None:
         """
-        @return: tells at any time whether who sent this request may still poll
-            as this name; L{None} if that cannot change.
+        @param may: whether an access is enough for what the request is about.
+        @return: tells at any time whether that of who sent this request still is;
+            L{None} if that cannot change.
         """
         return None
 

@@ -183,15 +183,22 @@ class Coordinator:
 
     # The scraper's side.
 
-    def scrape(self, name: str, request: Asked, budget: float) -> Deferred[Delivery]:
+    def scrape(
+        self,
+        name: str,
+        request: Asked,
+        budget: float,
+        mayStay: Callable[[], bool] | None = None,
+    ) -> Deferred[Delivery]:
         """
         Have a request done by the client of a name.
 
         @param name: the name, normalised.
         @param budget: the seconds after which an answer is of no use.
+        @param mayStay: tells whether who scrapes may still do so, if that can change.
         @return: fires with the target's answer when that begins; fails with
-            L{ScrapeFailed}, L{Full} or L{Stopping}. Cancel it when the scraper
-            hangs up.
+            L{ScrapeFailed}, L{Revoked}, L{Full} or L{Stopping}. Cancel it when the
+            scraper hangs up.
         """
         now = self.clock.seconds()
         registration = self._roll.get(name)
@@ -223,6 +230,7 @@ class Coordinator:
             arrived=now,
             deadline=now + budget,
             answer=Deferred(lambda answer: self._finish(scrape, "cancelled")),
+            conditions=() if mayStay is None else (mayStay,),
         )
         self._scrapes[scrape.id] = scrape
         registration.scrapes.append(scrape)
@@ -260,9 +268,7 @@ class Coordinator:
         seen = scrape.registration.seen(now)
         error: ScrapeFailed
         if scrape.delivery is not None:
-            # Before the last scrape ends, after which a proxy may stop.
-            scrape.delivery.giveUp()
-            self._finish(scrape, "broken")
+            self._giveUp(scrape, scrape.delivery)
             return
         if scrape.handed:
             word, error = "not_answered", NotAnswered(name, now - scrape.arrived)
@@ -271,6 +277,14 @@ class Coordinator:
         else:
             word, error = "not_taken", NotTaken(name, seen)
         self._finish(scrape, word, Failure(error))
+
+    def _giveUp(self, scrape: Scrape, delivery: Delivery) -> None:
+        """
+        An answer that is on its way does not arrive whole.
+        """
+        # Before the last scrape ends, after which a proxy may stop.
+        delivery.giveUp()
+        self._finish(scrape, "broken")
 
     def _finish(
         self, scrape: Scrape, word: str, result: Delivery | Failure | None = None
@@ -419,11 +433,26 @@ class Coordinator:
 
     def review(self) -> None:
         """
-        See who may still poll, and end the polls of all others.
+        See who may still poll or scrape, and end the polls and scrapes of all
+        others.
         """
         for parked in self._roll.parked():
             if parked.poll.isRevoked:
                 self._dismiss(parked)
+        for scrape in list(self._scrapes.values()):
+            if scrape.id in self._scrapes and not all(
+                may() for may in scrape.conditions
+            ):
+                self._revoke(scrape)
+
+    def _revoke(self, scrape: Scrape) -> None:
+        """
+        Who scraped, or brings the answer, may do so no more.
+        """
+        if scrape.delivery is not None:
+            self._giveUp(scrape, scrape.delivery)
+        else:
+            self._finish(scrape, "refused", Failure(Revoked()))
 
     def _doubt(self, registration: Registration[Scrape]) -> None:
         """
@@ -554,12 +583,19 @@ class Coordinator:
             raise UnknownScrape(id)
         return scrape
 
-    def push(self, id: bytes, delivery: Delivery) -> None:
+    def push(
+        self,
+        id: bytes,
+        delivery: Delivery,
+        mayStay: Callable[[], bool] | None = None,
+    ) -> None:
         """
         Answer a scrape. If the answer is not whole yet, one of L{delivered},
         L{cutShort} and L{abandon} has to follow, unless the delivery is told to
         L{give up<Delivery.giveUp>}.
 
+        @param mayStay: tells whether who brings it may still do so, if that can
+            change.
         @raise UnknownScrape: if nobody waits for it.
         """
         scrape = self._expected(id)
@@ -569,6 +605,8 @@ class Coordinator:
             self._finish(scrape, "answered", delivery)
         else:
             self._dequeue(scrape)
+            if mayStay is not None:
+                scrape.conditions += (mayStay,)
             scrape.delivery = delivery
             scrape.answer.callback(delivery)
 

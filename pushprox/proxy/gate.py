@@ -146,15 +146,17 @@ class Gate(Admission):
             known = self._shown[line] = (authorities, shown)
         return known[1]
 
-    def mayStay(self, request: Request, name: str) -> Callable[[], bool]:
+    def mayStay(
+        self, request: Request, may: Callable[[Access], bool]
+    ) -> Callable[[], bool]:
         """
-        @return: tells at any time whether who sent this request may still poll
-            as this name.
+        @param may: whether an access is enough for what the request is about.
+        @return: tells at any time whether that of who sent this request still is.
         """
         credential, line = request.credential, request.channel
-        # What says it is let go of while the poll is parked.
+        # What says it is let go of while a poll is parked.
         source = self._sourceOf(request)
-        return lambda: self._access(credential, line, source).mayPoll(name)
+        return lambda: may(self._access(credential, line, source))
 
     def refuse(self, request: Request, reason: str) -> IResource:
         """

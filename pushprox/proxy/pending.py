@@ -8,7 +8,7 @@ alone, which decides what follows.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -33,6 +33,8 @@ class Scrape:
     @ivar confirmed: whether a client has it in hand.
     @ivar doubtful: whether a poll of the name was lost since it was handed.
     @ivar delivery: the answer, once it has begun to come.
+    @ivar conditions: they tell whether who scrapes may still do so, and who brings
+        the answer, if that can change.
     @ivar timer: for the receipt, while that is awaited, then for the deadline.
     """
 
@@ -43,6 +45,7 @@ class Scrape:
     arrived: float
     deadline: float
     answer: Deferred[Delivery]
+    conditions: tuple[Callable[[], bool], ...] = ()
     handed: dict[tuple[Hashable, bytes | None], float] = attrs.Factory(dict)
     takers: set[Hashable] = attrs.Factory(set)
     line: Hashable | None = None

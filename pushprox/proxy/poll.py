@@ -87,7 +87,7 @@ class PollDoor(Door):
             taken=listedIds(taken) if instance else None,
             wait=max(1.0, float(preference[1])) if preference else None,
             identity=access.identity,
-            mayStay=self._admission.mayStay(request, name),
+            mayStay=self._admission.mayStay(request, lambda now: now.mayPoll(name)),
         )
 
     def _answered(

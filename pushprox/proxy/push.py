@@ -8,6 +8,8 @@ sides, and is never handed on as whole.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -52,6 +54,7 @@ class _Push:
     @ivar _size: bytes of all of it, where it tells.
     @ivar _received: those that have come.
     @ivar _id: of the scrape that it answers, once that is known.
+    @ivar _mayStay: tells whether who brings it still may, if that can change.
     @ivar _method: of that scrape.
     @ivar _last: the last bytes of the body, which are held back until it is
         certain that nothing follows them.
@@ -73,6 +76,7 @@ class _Push:
         self._received = 0
         self._decoder = ResponseDecoder(self._size)
         self._id: bytes | None = None
+        self._mayStay: Callable[[], bool] | None = None
         self._method = b""
         self._last = b""
         self._delivery: Delivery | None = None
@@ -166,6 +170,9 @@ class _Push:
         name = canonicalName(asked.target.host)
         if not access.mayPoll(name):
             raise Forbidden(f"Not allowed to poll as {name} any more")
+        self._mayStay = self._admission.mayStay(
+            self._request, lambda now: now.mayPoll(name)
+        )
         self._method = asked.method
         self._id = ids[0]
         if head.status < 200:
@@ -179,7 +186,7 @@ class _Push:
         assert self._id is not None
         self._request.isClaimed = True  # the scrape's deadline holds for it now
         self._delivery = Delivery(head, self._decoder.length, content, self)
-        self._coordinator.push(self._id, self._delivery)
+        self._coordinator.push(self._id, self._delivery, self._mayStay)
 
     def _thank(self) -> None:
         signature = self._request.site.signature

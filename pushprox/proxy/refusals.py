@@ -88,7 +88,7 @@ class Superseded(Exception):
 
 class Revoked(Exception):
     """
-    Who polled may do so no more.
+    Who polled or scraped may do so no more.
     """
 
 

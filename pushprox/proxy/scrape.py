@@ -24,6 +24,7 @@ from pushprox.proxy.refusals import (
     BrokenAnswer,
     NotAnswered,
     NotTaken,
+    Revoked,
     ScrapeFailed,
     UnknownName,
 )
@@ -152,8 +153,9 @@ class ScrapeDoor(Door):
         # The scraper's time runs from its request on, whatever that waited for.
         waited = request.site.clock.seconds() - request.began
         budget = max(0.0, self._timeouts.budget(named.get(_TIMEOUT)) - waited)
+        mayStay = self._admission.mayStay(request, lambda now: now.mayScrape(name))
         try:
-            answer = self._coordinator.scrape(name, scrape, budget)
+            answer = self._coordinator.scrape(name, scrape, budget, mayStay)
         except ScrapeFailed as error:
             raise refusalOf(error, name, budget) from None
         request.whenLost = answer.cancel
@@ -210,7 +212,9 @@ class ScrapeDoor(Door):
         error = failure.value
         if isinstance(error, CancelledError):
             return  # nobody is there to be told
-        if isinstance(error, ScrapeFailed):
+        if isinstance(error, Revoked):
+            failure = Failure(Forbidden(f"Not allowed to scrape {name} any more"))
+        elif isinstance(error, ScrapeFailed):
             failure = Failure(refusalOf(error, name, budget))
         self.refuse(request, failure)
 
