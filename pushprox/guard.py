@@ -11,7 +11,7 @@ else they are in C{Authorization} and a 401 asks for them (RFC 9110 section 11).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from hashlib import blake2b
 from math import ceil
 from os import urandom
@@ -42,7 +42,7 @@ from pushprox.metrics import Ledger
 from pushprox.passwords import Busy, Passwords, Work, readBasic
 from pushprox.request import Request, StreamingResource
 from pushprox.site import Crossroads
-from pushprox.sources import Address, Network, networkOf, peerOf, sourceOf
+from pushprox.sources import Address, networkOf, peerOf, sourceOf
 from pushprox.webconfig import RateLimit, WebConfig
 from pushprox.webfile import WebFile
 
@@ -103,17 +103,14 @@ class Guard:
         ledger: Ledger,
         work: Work,
         isForOthers: Callable[[Request], bool] = lambda request: False,
-        trusted: Callable[[], Sequence[Network]] = tuple,
     ) -> None:
         """
         @param work: compares passwords, which takes long.
         @param isForOthers: whether a request is for somebody else, by way of us.
-        @param trusted: the proxies that may say where a request comes from.
         """
         self._file = file
         self._clock = clock
         self._isForOthers = isForOthers
-        self._trusted = trusted
         self._passwords = Passwords(work)
         self._key = urandom(32)
         self._recalled: WebConfig | None = None
@@ -140,14 +137,16 @@ class Guard:
         @return: where a request comes from; L{None} for a local socket.
         """
         said = [v for name, v in request.fields if name.lower() == _FORWARDED]
-        return sourceOf(peerOf(request.client), said, self._trusted())
+        trusted = self._file.inForce.trustedProxies
+        return sourceOf(peerOf(request.client), said, trusted)
 
     def headLines(self) -> bytes:
         """
         @return: the headers that the file wants in every reply of our own: not in
             those of targets, which are theirs and go as they came.
         """
-        headers = self._file.config.headers
+        # Not in the midst of a reply: what is read then may end it.
+        headers = self._file.inForce.headers
         return joinFields((n.encode("ascii"), v.encode("ascii")) for n, v in headers)
 
     def before(self, find: Find) -> Crossroads:
@@ -255,8 +254,9 @@ class Guard:
         @param bearer: of which certificate he is, for the log.
         @return: who tells him.
         """
-        if isNobody and self._file.config.schemes:
-            return self._ask(request, MISSING, self._file.config)
+        config = self._file.inForce
+        if isNobody and config.schemes:
+            return self._ask(request, MISSING, config)
         self.note(request, FORBIDDEN, why, bearer=bearer)
         return Denial(FORBIDDEN, 403, why.encode("ascii"))
 
@@ -343,7 +343,7 @@ class Guard:
         credential = ""
         if known is not None:
             credential = f"{known.kind} {known.name}"
-        elif said is not None and said[0] in self._file.config.users:
+        elif said is not None and said[0] in self._file.inForce.users:
             # Any other name may be a password, in the wrong place.
             credential = f"user {said[0].decode('utf-8')}"
         who = " with ".join(filter(None, (credential, bearer)))

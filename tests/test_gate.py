@@ -385,6 +385,25 @@ class RevokedTests(GateTestCase):
             )
             self.hangUp(poll, pushing)
 
+    def test_amidReply(self) -> None:
+        """
+        The file is looked at when a request begins, and never in the midst of a
+        reply, which might be to who is struck off.
+        """
+        self.gate()
+        poll = self.poll(A, b"a.example")
+        scrape = self.scrape(SCRAPER, b"a.example")
+        push = with_(pushBytes(OK % idIn(heard(poll))), FOR_OWNER, A)
+        head, body = push.split(b"\r\n\r\n", 1)
+        pushing = self.rig.talk(head + b"\r\n\r\n" + body[:1])
+        self.change(CONFIG.replace(f"    scraper: {digest('scraper')}\n", ""))
+        self.rig.say(pushing, body[1:-1])
+        self.assertEqual(statusOf(heard(scrape)), 200)
+        self.assertFalse(scrape.lost)
+        self.rig.ask(page(b"/-/healthy"))
+        self.assertTrue(scrape.lost)
+        self.hangUp(poll, pushing)
+
     def test_lessRights(self) -> None:
         """
         Nor can who has lost that role only, and is known still.

@@ -92,7 +92,7 @@ def makeProxy(
         from pushprox.guard import Guard
         from pushprox.proxy.gate import Gate
 
-        guard = Guard(webFile, clock, ledger, work, isScrape, webFile.trusted)
+        guard = Guard(webFile, clock, ledger, work, isScrape)
         admission = Gate(webFile, guard, clock)
         webFile.whenChanged(coordinator.review)
     root = makeRoot(
