@@ -272,6 +272,13 @@ class WebConfig:
         auth = self.tls.clientAuth if self.tls else ClientAuth()
         return auth.requires and auth.verifies
 
+    @property
+    def isOpen(self) -> bool:
+        """
+        Whether everybody gets in and may do everything.
+        """
+        return self.roles is None and not (self.users or self.keepsOut)
+
 
 #: Reads a section that only one program knows.
 #:

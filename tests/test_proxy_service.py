@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from twisted.application.service import MultiService
 from twisted.internet.endpoints import quoteStringArgument
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, capturedLogs, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 import pushprox
@@ -367,6 +367,41 @@ class MakeServiceTests(SynchronousTestCase):
             f"pushprox-proxy: --listen: cannot use {both!r}: expected tcp: since "
             f"{path} has the TLS for it",
         )
+
+    def test_stillOpen(self) -> None:
+        """
+        A web config file that keeps nobody out leaves the proxy as open as it is
+        without one, which is said; with users, roles, or a certificate that everybody
+        needs, it is not.
+        """
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        leaf = trustme.CA().issue_cert("proxy.example")
+        leaf.private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
+        path = folder / "web.yml"
+        tls = (
+            "tls_server_config: {cert_file: both.pem, key_file: both.pem,"
+            " client_ca_file: both.pem, client_auth_type: %s}\n"
+        )
+        for text, isOpen in (
+            ("", True),
+            ("rate_limit: {}", True),
+            (tls % "VerifyClientCertIfGiven", True),
+            (tls % "RequireAnyClientCert", True),
+            (tls % "RequireAndVerifyClientCert", False),
+            (f"basic_auth_users: {{a: {HASH}}}", False),
+            ("pushprox:", False),
+        ):
+            path.write_text(text)
+            service = makeService(
+                parsed("--listen=tcp:80", f"--web.config.file={path}"), Internet()
+            )
+            with capturedLogs() as events:
+                service.privilegedStartService()
+                service.startService()
+            service.stopService()
+            said = [event for event in events if "Whoever" in event["log_format"]]
+            self.assertEqual(len(said), isOpen, text)
 
     def test_openFiles(self) -> None:
         """

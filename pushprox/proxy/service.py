@@ -124,7 +124,8 @@ def makeProxy(
     measures.watch(coordinator, crowd)
     if announcing is not None:
         measures.watchDropped(announcing)
-    serving = Serving(listeners, coordinator, isOpen=webFile is None)
+    isOpen = webFile is None or webFile.inForce.isOpen
+    serving = Serving(listeners, coordinator, isOpen)
     return [serving, ReactorLag(clock, ledger)]
 
 
