@@ -180,14 +180,13 @@ class TLSServer:
     """
     How to speak TLS.
 
-    @ivar authorities: more CAs to verify certificates by.
-
     @ivar allowedNames: one of them must be among the client's subject
         alternative names; L{None} for any.
     @ivar minimum: the lowest version, 12 or 13.
     @ivar maximum: the highest.
     @ivar ciphers: for TLS 1.2, as OpenSSL names them; empty for the usual.
     @ivar curves: likewise.
+    @ivar authorities: more CAs to verify certificates by.
     """
 
     certificate: PEM
