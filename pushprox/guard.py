@@ -136,9 +136,16 @@ class Guard:
         """
         @return: where a request comes from; L{None} for a local socket.
         """
+        return self.sourceFinder(request)()
+
+    def sourceFinder(self, request: Request) -> Callable[[], Address | None]:
+        """
+        @return: tells that at any time: who is trusted may change, and what a request
+            says is let go of while it waits.
+        """
         said = [v for name, v in request.fields if name.lower() == _FORWARDED]
-        trusted = self._file.inForce.trustedProxies
-        return sourceOf(peerOf(request.client), said, trusted)
+        peer = peerOf(request.client)
+        return lambda: sourceOf(peer, said, self._file.inForce.trustedProxies)
 
     def headLines(self) -> bytes:
         """

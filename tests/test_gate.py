@@ -337,6 +337,27 @@ class RevokedTests(GateTestCase):
         self.assertEqual(statusOf(heard(scrape)), 504)
         self.hangUp(poll, scrape)
 
+    def test_liar(self) -> None:
+        """
+        Where a proxy is not trusted any more, a poll is not from where it said, also
+        if that was parked before.
+        """
+        config = (
+            "pushprox:\n  trusted_proxies: [192.0.2.1]\n  roles:\n"
+            "    scraper: {networks: [0.0.0.0/0], scrape: ['*']}\n"
+            "    site: {networks: [10.1.0.0/16], poll: [a.example]}\n"
+        )
+        self.gate(config)
+        forwarded = b"X-Forwarded-For: 10.1.0.1\r\n"
+        poll = self.rig.talk(pollBytes(b"a.example", forwarded))
+        self.change(config + "# again\n")
+        self.rig.ask(page(b"/-/healthy"))
+        self.assertEqual(heard(poll), b"")
+        self.change(config.replace("[192.0.2.1]", "[]"))
+        scrape = self.scrape(None, b"a.example")
+        self.assertDismissed(poll)
+        self.hangUp(scrape)
+
     def test_waiting(self) -> None:
         """
         Who is struck off while his scrape waits for a client, or for its answer, is

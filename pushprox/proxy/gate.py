@@ -85,16 +85,16 @@ class Gate(Admission):
         @return: what the one who sent this request may do now: that is not kept,
             since its body may come long after its head.
         """
-        return self._access(
-            request.credential, request.channel, self._sourceOf(request)
-        )
+        source = self._guard.sourceOf(request) if self._looksAtSource else None
+        return self._access(request.credential, request.channel, source)
 
-    def _sourceOf(self, request: Request) -> Address | None:
+    @property
+    def _looksAtSource(self) -> bool:
         """
-        @return: where a request comes from, if that matters.
+        Whether it matters where a request comes from.
         """
         roles = self._file.inForce.roles
-        return self._guard.sourceOf(request) if roles and roles.lookAtSource else None
+        return roles is not None and roles.lookAtSource
 
     def _access(
         self, credential: Credential | None, line: Line, source: Address | None
@@ -154,9 +154,10 @@ class Gate(Admission):
         @return: tells at any time whether that of who sent this request still is.
         """
         credential, line = request.credential, request.channel
-        # What says it is let go of while a poll is parked.
-        source = self._sourceOf(request)
-        return lambda: may(self._access(credential, line, source))
+        if not self._looksAtSource:
+            return lambda: may(self._access(credential, line, None))
+        find = self._guard.sourceFinder(request)
+        return lambda: may(self._access(credential, line, find()))
 
     def refuse(self, request: Request, reason: str) -> IResource:
         """
