@@ -100,6 +100,7 @@ class Request(server.Request):
     @ivar awaitedSince: since when the rest of the body is awaited, on the site's
         clock.
     @ivar credential: who it is from, if that was proved.
+    @ivar granted: what that lets him do, for who finds it out to keep it.
     @ivar whenLost: called if the other side hangs up before its reply is whole;
         a L{notifyFinish} that costs nothing.
     """
@@ -119,6 +120,7 @@ class Request(server.Request):
     resource: IResource | None = None
     reader: BodyReader | None = None
     credential: Credential | None = None
+    granted: Any = None
     whenLost: Callable[[], object] | None = None
     channel: Any
     site: Any

@@ -28,6 +28,7 @@ from pushprox.proxy.admission import Admission
 from pushprox.proxy.roles import Roles
 from pushprox.request import Request
 from pushprox.sources import Address
+from pushprox.webconfig import WebConfig
 from pushprox.webfile import WebFile
 
 #: Askers of whom is remembered what they may do.
@@ -37,13 +38,23 @@ KEPT = 10_000
 _Who = tuple[Credential | None, Shown | None, Address | None]
 
 
-def _asker(
+def _accessBy(
+    config: WebConfig,
     credential: Credential | None,
-    shown: Shown | None = None,
-    source: Address | None = None,
-) -> Asker:
+    shown: Shown | None,
+    source: Address | None,
+) -> Access:
+    """
+    @return: what somebody may do who shows this.
+    """
     proved = {credential.kind: credential.name} if credential else {}
-    return Asker(proved.get("user"), proved.get("token"), shown, source)
+    asker = Asker(proved.get("user"), proved.get("token"), shown, source)
+    if credential is not None and not credential.isInForce(config):
+        return Access(asker, ())
+    roles: Roles | None = config.roles
+    if roles is None:
+        return Access(asker)
+    return Access(asker, tuple(role for role in roles.roles if role.isOf(asker)))
 
 
 @attrs.define(eq=False)
@@ -51,14 +62,14 @@ class Gate(Admission):
     """
     What those may do who have passed the guard.
 
-    @ivar _known: what askers may do, as long as the same roles are in force.
+    @ivar _known: what askers may do, as long as C{_config} is in force.
     @ivar _shown: what was shown on each line, and by which CAs that was found.
     """
 
     _file: WebFile
     _guard: Guard
     _clock: IReactorTime
-    _roles: Roles | None = attrs.field(default=None, init=False)
+    _config: WebConfig | None = attrs.field(default=None, init=False)
     _known: dict[_Who, Access] = attrs.field(factory=dict, init=False)
     _shown: WeakKeyDictionary[Line, tuple[Authorities, Shown | None]] = attrs.field(
         factory=WeakKeyDictionary, init=False
@@ -82,11 +93,19 @@ class Gate(Admission):
 
     def accessOf(self, request: Request) -> Access:
         """
-        @return: what the one who sent this request may do now: that is not kept,
-            since its body may come long after its head.
+        @return: what the one who sent this request may do now, which is another
+            thing after a change of the file: its body may come long after its head.
         """
+        config = self._file.inForce
+        if request.granted is not None and request.granted[0] is config:
+            access: Access = request.granted[1]
+            return access
         source = self._guard.sourceOf(request) if self._looksAtSource else None
-        return self._access(request.credential, request.channel, source)
+        access = self._access(request.credential, request.channel, source)
+        if access.asker.certificate is None:
+            # Certificates expire, all else changes with the file.
+            request.granted = (config, access)
+        return access
 
     @property
     def _looksAtSource(self) -> bool:
@@ -99,8 +118,6 @@ class Gate(Admission):
     def _access(
         self, credential: Credential | None, line: Line, source: Address | None
     ) -> Access:
-        if credential is not None and not credential.isInForce(self._file.inForce):
-            return Access(_asker(credential), ())
         shown = self._shownOn(line)
         blemish = None
         if shown is not None:
@@ -116,19 +133,15 @@ class Gate(Admission):
         shown: Shown | None,
         source: Address | None,
     ) -> Access:
-        roles = self._file.inForce.roles
-        if roles is not self._roles or len(self._known) >= KEPT:
-            self._roles = roles
+        config = self._file.inForce
+        if config is not self._config or len(self._known) >= KEPT:
+            self._config = config
             self._known.clear()
-        # It costs less to look this up than to put an asker together.
+        # It costs less to look this up than to find it out.
         who = (credential, shown, source)
         access = self._known.get(who)
         if access is None:
-            asker = _asker(credential, shown, source)
-            has = None
-            if roles is not None:
-                has = tuple(role for role in roles.roles if role.isOf(asker))
-            access = self._known[who] = Access(asker, has)
+            access = self._known[who] = _accessBy(config, *who)
         return access
 
     def _shownOn(self, line: Line) -> Shown | None:
