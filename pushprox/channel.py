@@ -15,10 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.internet.error import ConnectionAborted
-from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IPushProducer,
+    ISSLTransport,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
+from zope.interface import implementer
 
 from pushprox.headers import joinFields
 from pushprox.heads import BadHead, Fields, readHead
@@ -43,9 +49,11 @@ class _Refused(Exception):
     """
 
 
+@implementer(IPushProducer)
 class Line(Protocol):
     """
-    One connection.
+    One connection. It is what writes to its transport, unless a reply has a
+    producer of its own.
 
     @ivar due: when it is overdue, on the site's clock; L{None} while it may
         take as long as it likes.
@@ -57,6 +65,8 @@ class Line(Protocol):
     @ivar _headDue: when a head has to be whole, while one is awaited that has
         begun, or is the first.
     @cvar _asked: requests that came, where they are counted.
+    @cvar _unreadDue: when what was said has to be read, while there is so much
+        of it that nothing more is said.
     @ivar _receiving: the request whose body comes.
     @ivar _received: bytes of that body that came from the parser.
     @ivar _unparsed: bytes of it that are still to come, past the parser.
@@ -76,6 +86,7 @@ class Line(Protocol):
     callLater: Any
     timeOut: Any
     _asked = 0
+    _unreadDue = 0.0
 
     def __init__(self) -> None:
         self.due: float | None = None
@@ -109,6 +120,7 @@ class Line(Protocol):
         """
         if ITCPTransport.providedBy(self.transport):
             watchForDeadPeer(self.transport)
+        self.transport.registerProducer(self, True)
         self._allow(self.site.limits.head)
         self._headDue = self.due or 0.0
         self.site.lineOpened(self)
@@ -149,7 +161,9 @@ class Line(Protocol):
         if self._ending or self._closing or self._isReading:
             return
         limits = self.site.limits
-        if self._waiting:
+        if self._unreadDue and self._answering is None:
+            self.due = self._unreadDue
+        elif self._waiting:
             self.due = None  # it is our turn
         elif self._headDue:
             self.due = self._headDue
@@ -180,7 +194,8 @@ class Line(Protocol):
         """
         self.due = None
         receiving = self._receiving
-        if self._ending or (receiving is not None and receiving.finished):
+        isUnread = self._unreadDue and self._answering is None
+        if self._ending or isUnread or (receiving and receiving.finished):
             self.site.crowd.closed("stuck")
             self.abort()
         elif self._closing:
@@ -198,6 +213,10 @@ class Line(Protocol):
         """
         self._ending = True
         self._allow(self.site.limits.linger)
+        self._lose()
+
+    def _lose(self) -> None:
+        self.transport.unregisterProducer()
         self.transport.loseConnection()
 
     def close(self) -> None:
@@ -219,7 +238,7 @@ class Line(Protocol):
         """
         Read requests, and begin to answer them.
         """
-        if self._answering is not None and self._answering.whole:
+        if self._waiting or (self._answering is not None and self._answering.whole):
             self._backlog += len(data)
             if self._backlog > self.site.limits.headSize:
                 # To stop reading would be to miss the end of the connection,
@@ -355,7 +374,7 @@ class Line(Protocol):
         self._fields = _NONE
         self._receiving = request
         self._received = 0
-        if self._answering is None:
+        if self._answering is None and not self._unreadDue:
             self._answering = request
             request.ask()
         else:
@@ -415,7 +434,7 @@ class Line(Protocol):
         if self._ending:
             return  # the last word was said
         answering = self._answering
-        if answering is not None and answering is not offender:
+        if self._waiting or (answering is not None and answering is not offender):
             if offender is not None and self._waiting and offender in self._waiting:
                 self._waiting.remove(offender)
             self._farewell = (status, reason)
@@ -444,7 +463,7 @@ class Line(Protocol):
             # closed now: they close, or are overdue.
             self.transport.resumeProducing()
         else:
-            self.transport.loseConnection()
+            self._lose()
 
     # Replies go.
 
@@ -530,6 +549,7 @@ class Line(Protocol):
         """
         Have somebody write as fast as the other side reads.
         """
+        self.transport.unregisterProducer()
         self.transport.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
@@ -537,6 +557,30 @@ class Line(Protocol):
         That was all.
         """
         self.transport.unregisterProducer()
+        if not self._ending:
+            self.transport.registerProducer(self, True)
+
+    # What the transport says.
+
+    def pauseProducing(self) -> None:
+        """
+        The other side does not read what it is told: it is answered no more.
+        """
+        if not self._unreadDue:
+            self._unreadDue = self.site.clock.seconds() + self.site.limits.idle
+
+    def resumeProducing(self) -> None:
+        """
+        It has read all.
+        """
+        self._unreadDue = 0.0
+        if self._answering is None:
+            self._advance()
+
+    def stopProducing(self) -> None:
+        """
+        It is gone, as L{connectionLost} will say.
+        """
 
     def loseConnection(self) -> None:
         """
@@ -598,7 +642,11 @@ class Line(Protocol):
         if self._advancing:
             return  # the loop below is at it
         self._advancing = True
-        while self._waiting and self._answering is None and not self._ending:
+        while (
+            self._waiting
+            and self._answering is None
+            and not (self._ending or self._unreadDue)
+        ):
             request = self._answering = self._waiting.popleft()
             if not self._waiting and self._inHead:
                 self._headDue = self.site.clock.seconds() + self.site.limits.head
@@ -606,7 +654,7 @@ class Line(Protocol):
         self._advancing = False
         if not self._waiting:
             self._backlog = 0
-        if self._answering is not None:
+        if self._answering is not None or self._waiting:
             self._await()
         elif not self._ending:
             if self._farewell is not None:

@@ -610,6 +610,51 @@ class PipelineTests(ChannelTestCase):
         self.answer()
         self.assertEqual(self.bodies(talker), [b"/a", *paths])
 
+    def test_unread(self) -> None:
+        """
+        Who does not read the replies gets no more of them; once they are read, the
+        rest follows.
+        """
+        talker = self.talk()
+        talker.transport.pauseProducing()
+        path = b"/now" + b"x" * 20_000
+        for _ in range(8):
+            self.say(talker, get(path))
+        self.assertLess(len(self.parking.asked), 6)
+        self.say(talker, b"nonsense\r\n\r\n")
+        talker.transport.resumeProducing()
+        self.net.settle()
+        self.assertRefused(talker, 400, *[200] * 8)
+
+    def test_unreadForLong(self) -> None:
+        """
+        But who does not read them for long is cut off, whatever is sent behind
+        them, and is not missed where there are too many connections.
+        """
+        for more in (b"", get(), get()[:-1], post(b"abc")[:-1], b"nonsense\r\n\r\n"):
+            del self.closed[:]
+            talker = self.talk()
+            talker.transport.pauseProducing()
+            self.say(talker, get(b"/now" + b"x" * 40_000))
+            self.say(talker, get(b"/now" + b"x" * 40_000))
+            (line,) = self.site.lines
+            self.net.pass_(self.limits.idle / 2)
+            self.say(talker, more)
+            self.assertTrue(line.isSpare)
+            self.assertEqual(self.closed, [])
+            self.net.pass_(self.limits.idle / 2 + 1)
+            self.assertEqual((self.site.lines, self.closed), (set(), ["stuck"]))
+
+    def test_unreadAndMore(self) -> None:
+        """
+        So is who sends on and on meanwhile.
+        """
+        talker = self.talk()
+        talker.transport.pauseProducing()
+        for _ in range(10):
+            self.say(talker, get(b"/now" + b"x" * 40_000))
+        self.assertEqual((self.site.lines, self.closed), (set(), ["overrun"]))
+
     def test_tooMany(self) -> None:
         """
         More than some may not wait: those that may are answered, and then the
@@ -1372,6 +1417,9 @@ class TransportTests(SynchronousTestCase):
         """
         A line has the addresses of its transport.
         """
-        transport = StringTransport()
-        self.assertEqual(self.on(transport, Line.getPeer), transport.getPeer())
-        self.assertEqual(self.on(transport, Line.getHost), transport.getHost())
+        for theirs, ours in (
+            (StringTransport.getPeer, Line.getPeer),
+            (StringTransport.getHost, Line.getHost),
+        ):
+            transport = StringTransport()
+            self.assertEqual(self.on(transport, ours), theirs(transport))
