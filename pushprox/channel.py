@@ -17,6 +17,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import (
     IAddress,
+    IDelayedCall,
     IPushProducer,
     ISSLTransport,
     ITCPTransport,
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
 #: Bytes of a large body to read at a time. Not more: what the slower side does
 #: not take is held.
 PIECE = 128 * 1024
+
+#: How often the parser is fed until all others have their turn.
+FEEDS = 100
+
+# Ends a head, and what comes in chunks.
+_END = b"\r\n\r\n"
 
 # The fields of a line that reads no head; one list for all.
 _NONE: Fields = []
@@ -65,6 +72,8 @@ class Line(Protocol):
     @ivar _headDue: when a head has to be whole, while one is awaited that has
         begun, or is the first.
     @cvar _asked: requests that came, where they are counted.
+    @cvar _turn: the next turn of the reactor, while something waits for that.
+    @cvar _rest: what does.
     @cvar _unreadDue: when what was said has to be read, while there is so much
         of it that nothing more is said.
     @ivar _receiving: the request whose body comes.
@@ -86,6 +95,8 @@ class Line(Protocol):
     callLater: Any
     timeOut: Any
     _asked = 0
+    _turn: IDelayedCall | None = None
+    _rest = b""
     _unreadDue = 0.0
 
     def __init__(self) -> None:
@@ -111,6 +122,7 @@ class Line(Protocol):
         self._closing = False
         self._advancing = False
         self._isReading = False
+        self._isServed = False
 
     # The connection.
 
@@ -131,6 +143,8 @@ class Line(Protocol):
         """
         self.due = None
         self._ending = True
+        if self._turn is not None:
+            self._turn.cancel()
         self._parser = self._receiving = None
         requests = [self._answering, *(self._waiting or ())]
         self._answering = self._waiting = None
@@ -238,6 +252,9 @@ class Line(Protocol):
         """
         Read requests, and begin to answer them.
         """
+        if self._turn is not None:
+            self._rest += data
+            return
         if self._waiting or (self._answering is not None and self._answering.whole):
             self._backlog += len(data)
             if self._backlog > self.site.limits.headSize:
@@ -246,23 +263,29 @@ class Line(Protocol):
                 self.site.crowd.closed("overrun")
                 self.abort()
         self._isReading = True
+        self._isServed = False
+        feeds = 0
         while data and not self._ending and self._farewell is None:
+            if feeds == FEEDS or (self._isServed and self._receiving is None):
+                self._waitTurn(data)
+                break
             if self._unparsed:
                 data = self._passOn(data)
                 continue
+            data, rest = self._split(data)
+            feeds += 1
             parser = self._parser
             if parser is None:
                 parser = self._parser = HttpRequestParser(self)
             self._pieceSize = len(data)
             self._headSize += self._pieceSize
-            rest = b""
             try:
                 parser.feed_data(data)
             except HttpParserUpgrade as upgrade:
                 # After an Upgrade, which we ignore (RFC 9110 section 7.8), or
                 # a CONNECT.
                 self._parser = None
-                rest = data[upgrade.args[0] :]
+                rest = data[upgrade.args[0] :] + rest
             except HttpParserError:
                 self._refuse(*(self._fault or (400, b"Bad Request")))
                 break
@@ -278,6 +301,33 @@ class Line(Protocol):
         if self._receiving is None and not self._inHead:
             self._parser = None
         self._await()
+
+    @staticmethod
+    def _split(data: bytes) -> tuple[bytes, bytes]:
+        """
+        Requests come to the parser one by one, for it stops at none.
+
+        @return: no more than what may be left of one and a whole one; what follows.
+        """
+        end = data.find(_END) + len(_END)
+        if end < len(_END) or data.find(_END, end) < 0:
+            return data, b""
+        return data[:end], data[end:]
+
+    def _waitTurn(self, rest: bytes) -> None:
+        """
+        Let all others have their turn: who sends hundreds of requests at once would
+        keep them waiting.
+        """
+        self._rest = rest
+        self._turn = self.site.clock.callLater(0, self._takeTurn)
+        self.transport.pauseProducing()
+
+    def _takeTurn(self) -> None:
+        rest, self._rest, self._turn = self._rest, b"", None
+        if not self._paused:
+            self.transport.resumeProducing()
+        self.dataReceived(rest)
 
     def _leaveOutParser(self, request: Request) -> None:
         """
@@ -375,6 +425,7 @@ class Line(Protocol):
         self._receiving = request
         self._received = 0
         if self._answering is None and not self._unreadDue:
+            self._isServed = True
             self._answering = request
             request.ask()
         else:

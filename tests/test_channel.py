@@ -356,12 +356,16 @@ class PersistenceTests(ChannelTestCase):
         of them says so; what is pipelined behind that is not asked.
         """
         self.serve(Limits(requests=2))
-        for behind in (b"", get(b"/now3")):
+        for last, behind in (
+            (get(b"/now2"), b""),
+            (get(b"/now2"), get(b"/now3")),
+            (post(b"x", b"/now2"), get(b"/now3")),
+        ):
             self.parking.asked.clear()
             talker = self.talk(get(b"/now1"))
             (reply,) = self.heard(talker)
             self.assertNotIn(b"connection", reply.headers)
-            self.say(talker, get(b"/now2") + behind)
+            self.say(talker, last + behind)
             (reply,) = self.heard(talker)
             self.assertEqual(reply.headers[b"connection"], b"close")
             self.assertIsNotNone(talker.lost)
@@ -644,6 +648,23 @@ class PipelineTests(ChannelTestCase):
             self.assertEqual(self.closed, [])
             self.net.pass_(self.limits.idle / 2 + 1)
             self.assertEqual((self.site.lines, self.closed), (set(), ["stuck"]))
+
+    def test_unreadBeginning(self) -> None:
+        """
+        A reply whose beginning is not read goes on.
+        """
+        talker = self.talk(get(b"/a") + get())
+        talker.transport.pauseProducing()
+        (request,) = self.parking.parked
+        request.setHeader(b"Content-Length", b"100001")
+        request.write(b"x" * 100_000)
+        self.net.settle()
+        talker.transport.resumeProducing()
+        self.net.settle()
+        request.write(b"x")
+        request.finish()
+        self.net.settle()
+        self.assertEqual([len(body) for body in self.bodies(talker)], [100_001, 4])
 
     def test_unreadAndMore(self) -> None:
         """
@@ -1267,6 +1288,136 @@ class HangUpTests(ChannelTestCase):
 
 
 @implementer(IPushProducer)
+class TurnTests(SynchronousTestCase):
+    """
+    Who sends much at once lets others have their turn.
+    """
+
+    def setUp(self) -> None:
+        """
+        Connect.
+        """
+        self.net = Internet()
+        self.parking = Parking()
+        self.line = Site(self.parking, self.net).buildProtocol(None)
+        self.transport = StringTransport()
+        self.line.makeConnection(self.transport)
+
+    def tearDown(self) -> None:
+        """
+        Hang up: no timer stays behind.
+        """
+        self.line.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.net.getDelayedCalls(), [])
+
+    def turn(self) -> None:
+        """
+        One turn of the reactor; a clock would go on while anything is due.
+        """
+        (call,) = [call for call in self.net.calls if call.getTime() <= 0]
+        self.net.calls.remove(call)
+        call.called = 1
+        call.func(*call.args)
+
+    @property
+    def paths(self) -> list[bytes]:
+        """
+        Of the requests that came to a resource, since the last time.
+        """
+        asked, self.parking.asked = self.parking.asked, []
+        return [path for _, path, _ in asked]
+
+    def test_oneByOne(self) -> None:
+        """
+        Of many requests one is answered in each turn of the reactor, and no more
+        is read meanwhile.
+        """
+        self.line.dataReceived(get(b"/now1") + get(b"/now2") + get(b"/now3"))
+        self.assertEqual(self.paths, [b"/now1"])
+        self.assertEqual(self.transport.producerState, "paused")
+        # TLS has more of what was read.
+        self.line.dataReceived(get(b"/now4"))
+        for path in (b"/now2", b"/now3", b"/now4"):
+            self.assertEqual(self.paths, [])
+            self.turn()
+            self.assertEqual(self.paths, [path])
+        self.assertEqual(self.transport.producerState, "producing")
+        self.assertEqual(len(replies(self.transport.value())), 4)
+
+    def test_inChunks(self) -> None:
+        """
+        So it is where bodies come in chunks.
+        """
+        chunked = get(b"/now", b"Transfer-Encoding: chunked\r\n") + b"0\r\n\r\n"
+        self.line.dataReceived(chunked * 50)
+        for _ in range(49):
+            self.assertEqual(self.paths, [b"/now"])
+            self.turn()
+        self.assertEqual(self.paths, [b"/now"])
+
+    def test_behindParked(self) -> None:
+        """
+        What is sent behind a request that waits is read, or nobody would see that
+        its sender hangs up.
+        """
+        self.line.dataReceived(get(b"/later") + get() * 3 + get()[:-1])
+        self.turn()
+        self.assertEqual(self.transport.producerState, "producing")
+
+    def test_pieces(self) -> None:
+        """
+        Nor does a body keep others waiting for long, whatever is in it; and who
+        wants no more of it for now is not sent more.
+        """
+
+        class Reading(StreamingResource):
+            isLeaf = True
+            pieces = b""
+
+            def render(self, request: Any) -> int:
+                self.request = request
+                request.readBody(self)
+                return NOT_DONE_YET
+
+            def bodyReceived(self, piece: bytes) -> None:
+                self.pieces += piece
+
+            def bodyEnded(self) -> None:
+                self.request.reply(200, b"OK", b"Content-Length: 0\r\n")
+
+        reading = self.line.site.resource = Reading()
+        body = b"\r\n\r\n" * 350
+        head = post(b"", more=b"Transfer-Encoding: chunked\r\n").replace(
+            b"Content-Length: 0\r\n", b""
+        )
+        self.line.dataReceived(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        self.assertLess(len(reading.pieces), len(body) / 2)
+        reading.request.pauseProducing()
+        for _ in range(3):
+            self.turn()
+        self.assertEqual(reading.pieces, body)
+        self.assertEqual(len(replies(self.transport.value())), 1)
+
+    def test_unread(self) -> None:
+        """
+        That what was said is not read may be told with each piece of it; it is due
+        from the first on.
+        """
+        self.line.dataReceived(get())
+        self.line.pauseProducing()
+        self.net.advance(Limits().idle / 2)
+        self.line.pauseProducing()
+        self.net.pump([1] * (int(Limits().idle / 2) + 1))
+        self.assertTrue(self.transport.disconnected)
+
+    def test_hangUp(self) -> None:
+        """
+        Who hangs up meanwhile is answered no more.
+        """
+        self.line.dataReceived(get() * 3)
+        self.assertNotEqual(len(self.net.getDelayedCalls()), 0)
+
+
 class Pushing:
     """
     A producer that writes as long as it may.
@@ -1354,6 +1505,19 @@ class ProducerTests(ChannelTestCase):
         self.net.settle()
         (reply,) = self.heard(talker)
         self.assertEqual(len(reply.body), 100_000)
+
+    def test_lose(self) -> None:
+        """
+        Where a reply is broken off, its connection does not wait for its producer.
+        """
+        talker = self.talk(get(b"/a"))
+        (request,) = self.parking.parked
+        request.registerProducer(Pushing(request, 5), True)
+        request.write(b"x")
+        request.loseConnection()
+        request.unregisterProducer()
+        self.net.settle()
+        self.assertIsNotNone(talker.lost)
 
     def test_stop(self) -> None:
         """
