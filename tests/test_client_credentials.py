@@ -103,8 +103,8 @@ class CredentialsTests(SynchronousTestCase):
         A server that says back what it was told does not get it into the log.
         """
         credentials = Credentials("proxy-url", b"Basic bWU6c2VjcmV0")
-        said = b"Authorization: Basic bWU6c2VjcmV0\n"
-        self.assertEqual(credentials.hiddenIn(said), b"Authorization: Basic ***\n")
+        said = "Authorization: Basic bWU6c2VjcmV0\n"
+        self.assertEqual(credentials.hiddenIn(said), "Authorization: Basic ***\n")
         self.assertEqual(Credentials("proxy-url", None).hiddenIn(said), said)
 
 

@@ -477,6 +477,25 @@ class BadTimesTests(PollingTestCase):
                 " know us: HTTP_PROXY may have user:password@",
             ),
             (
+                b"418 I heard s3kr1t",
+                True,
+                b"Teapot: s3kr1t",
+                "418 I heard ***: Teapot: ***",
+            ),
+            (
+                b"301 Moved\r\nLocation: http://proxy/s3kr1t/",
+                True,
+                b"",
+                "301 Moved: redirected to http://proxy/***/, which may be the right"
+                " URL",
+            ),
+            (
+                b"200 OK",
+                True,
+                b"s3kr1t",
+                "expected a scrape from the proxy: no request but '***'",
+            ),
+            (
                 b"429 Too Many Requests",
                 True,
                 b"Too Many Requests\n",

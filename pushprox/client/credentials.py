@@ -77,13 +77,13 @@ class Credentials:
         The proxy did not take them. There are no others.
         """
 
-    def hiddenIn(self, said: bytes) -> bytes:
+    def hiddenIn(self, said: str) -> str:
         """
         @param said: by a server, which may say back what it was told.
         @return: the same without the secret.
         """
-        _, _, secret = (self._authorization or b"").partition(b" ")
-        return said.replace(secret, b"***") if secret else said
+        _, _, secret = (self._authorization or b"").decode("ascii").partition(" ")
+        return said.replace(secret, "***") if secret else said
 
 
 class CredentialsFile(Credentials):

@@ -251,7 +251,8 @@ class Polling(Service):
                 request = Request.fromBytes(reply.body)
                 self.scraping.take(request, announced=reply.version is not None)
             except MalformedMessage as error:
-                text = f"expected a scrape from the proxy: {error}"
+                said = self.uplink.credentials.hiddenIn(str(error))
+                text = f"expected a scrape from the proxy: {said}"
                 raise PollFailed(text, reply.held, "no scrape") from None
             self._reached(reply)
             self._growIfBusy(reply)

@@ -121,9 +121,8 @@ def untaken(status: int | None, answer: Arriving) -> ScrapeFailed | None:
     return ScrapeFailed(502, f"{reason} ({size})")
 
 
-def shown(body: bytes) -> str:
+def shown(text: str) -> str:
     """
     The beginning of a reply's body, in one line, for a log.
     """
-    text = body[:200].decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+    return "".join(c if c.isprintable() else " " for c in text[:200]).strip()

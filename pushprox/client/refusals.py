@@ -51,12 +51,14 @@ def explained(reply: Reply, errand: str, uplink: Uplink) -> str:
     @param errand: what was asked for: C{poll} or C{push}.
     @param uplink: what it came by.
     """
-    text = f"{reply.status} {reply.reason}"
+    credentials = uplink.credentials
+    text = f"{reply.status} {credentials.hiddenIn(reply.reason)}"
     if reply.elsewhere is not None:
         # A query may hold a secret.
-        elsewhere = reply.elsewhere.partition("?")[0]
+        elsewhere = credentials.hiddenIn(reply.elsewhere.partition("?")[0])
         return f"{text}: redirected to {elsewhere}, which may be the right URL"
-    said = shown(uplink.credentials.hiddenIn(reply.body))
+    # Before it is cut short, or a part of the secret would be left.
+    said = shown(credentials.hiddenIn(reply.body.decode("utf-8", "replace")))
     meaning = _meaning(reply, errand, uplink)
     if meaning is None:
         return f"{text}: {said}"
