@@ -9,7 +9,6 @@ No key leaves this module in the text of an error.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -26,13 +25,16 @@ from OpenSSL.crypto import X509, PKey
 from OpenSSL.SSL import Error as OpenSSLError
 from twisted.internet.ssl import CertificateOptions
 
+from pushprox.watched import openNow
+
 
 def readFile(path: str) -> bytes:
     """
     @raise ValueError: if it cannot be read.
     """
     try:
-        return Path(path).read_bytes()
+        with openNow(path) as file:
+            return file.read()
     except OSError as error:
         raise ValueError(
             f"{path}: expected a readable PEM file: {error.strerror}"

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import os
 import stat
+from codecs import BOM_UTF8
 from contextlib import suppress
 
 from twisted.logger import Logger
+
+from pushprox.watched import openNow
 
 #: The most that a secret takes, in bytes: the heads of requests commonly have
 #: room for it.
@@ -24,17 +27,18 @@ _log = Logger()
 
 def readLine(path: str) -> bytes:
     """
-    @return: what the one line of a file says.
+    @return: what the one line of a file says; without the mark that editors on
+        Windows put before it.
     @raise ValueError: if it cannot be read, or is too long to be one.
     """
     try:
-        with open(path, "rb") as file:
+        with openNow(path) as file:
             content = file.read(MAX_SIZE + 1)
     except OSError as error:
         raise ValueError(f"expected a readable file: {error.strerror}") from None
     if len(content) > MAX_SIZE:
         raise ValueError(f"expected at most {MAX_SIZE} bytes")
-    return content.removesuffix(b"\n").removesuffix(b"\r")
+    return content.removeprefix(BOM_UTF8).removesuffix(b"\n").removesuffix(b"\r")
 
 
 def warnOfOpenFiles(*paths: str | None) -> None:

@@ -1,18 +1,35 @@
 """
 Files that are read again when they change.
 
-Knows how often to look, and what changes with a file. Does not know what is in
-it, or what is done where that cannot be used.
+Knows how often to look, what changes with a file, and that nobody is waited for.
+Does not know what is in it, or what is done where that cannot be used.
 """
 
 from __future__ import annotations
 
 import os
+from io import BufferedReader
 
 from twisted.internet.interfaces import IReactorTime
 
 #: How often is looked for a change, at most; in seconds.
 LOOK_EVERY = 1.0
+
+
+def openNow(path: str) -> BufferedReader:
+    """
+    @return: a file to read. Where it is a FIFO, its writer is not waited for: it
+        would be the whole program that waits.
+    @raise OSError: if it cannot be opened.
+    """
+
+    def opened(path: str, flags: int) -> int:
+        number = os.open(path, flags | os.O_NONBLOCK)
+        os.set_blocking(number, True)
+        return number
+
+    return open(path, "rb", opener=opened)
+
 
 _Stamp = tuple[int, ...] | None
 

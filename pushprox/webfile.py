@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from weakref import WeakSet
 
 from OpenSSL.SSL import SSL_CB_HANDSHAKE_DONE, Connection
@@ -28,7 +27,7 @@ from pushprox.options import Options
 from pushprox.secrets import warnOfOpenFiles
 from pushprox.sources import Network
 from pushprox.tls import SecureEndpoint, ServerCreator
-from pushprox.watched import Watch
+from pushprox.watched import Watch, openNow
 from pushprox.webconfig import (
     NOTHING_MORE,
     ReadMore,
@@ -129,7 +128,8 @@ class WebFile:
         path = self.path
         self._watch.only(path)
         try:
-            text = Path(path).read_bytes()
+            with openNow(path) as file:
+                text = file.read()
         except OSError as error:
             raise ValueError(
                 f"{path}: expected a readable file: {error.strerror}"

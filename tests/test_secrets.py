@@ -27,7 +27,8 @@ class ReadTests(SynchronousTestCase):
 
     def test_line(self) -> None:
         """
-        One end of a line at the end does not count; all else does.
+        One end of a line at the end does not count, nor the mark that an editor may
+        put at the beginning; all else does.
         """
         for content, line in {
             b"s3kr1t": b"s3kr1t",
@@ -35,6 +36,7 @@ class ReadTests(SynchronousTestCase):
             b"s3kr1t\r\n": b"s3kr1t",
             b"s3kr1t\n\n": b"s3kr1t\n",
             b" s3kr1t \n": b" s3kr1t ",
+            b"\xef\xbb\xbfs3kr1t\r\n": b"s3kr1t",
             b"": b"",
         }.items():
             self.assertEqual(readLine(self.written(content)), line)

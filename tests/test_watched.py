@@ -4,12 +4,51 @@ Tests for L{pushprox.watched}: real files.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pushprox.watched import LOOK_EVERY, Watch
+from pushprox.watched import LOOK_EVERY, Watch, openNow
+
+
+class OpenTests(SynchronousTestCase):
+    """
+    How they are read.
+    """
+
+    def test_file(self) -> None:
+        """
+        A file is there to be read.
+        """
+        path = Path(self.mktemp())
+        path.write_bytes(b"one")
+        with openNow(str(path)) as file:
+            self.assertEqual(file.read(), b"one")
+
+    def test_noWriter(self) -> None:
+        """
+        A FIFO that nobody writes to is empty: to wait for somebody would stop the
+        program.
+        """
+        path = self.mktemp()
+        os.mkfifo(path)
+        with openNow(path) as file:
+            self.assertEqual(file.read(), b"")
+
+    def test_writer(self) -> None:
+        """
+        What somebody has for us is waited for, as at the start with C{<(command)}
+        in a shell.
+        """
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        with openNow(f"/dev/fd/{reading}") as file:
+            self.assertTrue(os.get_blocking(file.fileno()))
+            os.write(writing, b"one")
+            os.close(writing)
+            self.assertEqual(file.read(), b"one")
 
 
 class WatchTests(SynchronousTestCase):
