@@ -15,6 +15,7 @@ from typing import Any, cast
 import attrs
 from hyperlink import EncodedURL
 from OpenSSL.SSL import Error as TLSError
+from service_identity import CertificateError, VerificationError
 from treq.client import HTTPClient
 from treq.response import _Response
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -101,7 +102,7 @@ def _collector(pieces: list[bytes]) -> Callable[[bytes], None]:
     return collect
 
 
-def _inWords(error: BaseException) -> str:
+def _inWords(error: BaseException, location: ProxyLocation) -> str:
     """
     An error in one line.
     """
@@ -109,6 +110,12 @@ def _inWords(error: BaseException) -> str:
         return "the proxy's reply broke off"
     if isinstance(error, NotHTTP):
         return f"the proxy did not answer with HTTP: {error}"
+    if isinstance(error, (VerificationError, CertificateError)):
+        name = location.serverName or location.base
+        return (
+            f"the proxy's certificate is not for {name}"
+            " (--proxy.tls-server-name tells what it has to be for)"
+        )
     if isinstance(error, TLSError):
         return (
             f"TLS with the proxy failed: {tlsDetails(error)}"
@@ -260,7 +267,8 @@ class Uplink:
             raise CancelledError from None
         except Exception as error:
             inner = error.cause if isinstance(error, Unanswered) else error
-            raise UplinkError(_inWords(inner or error), body.started) from inner
+            text = _inWords(inner or error, self.location)
+            raise UplinkError(text, body.started) from inner
         if response.code == 401:
             self.credentials.refused()
         version = _first(response, b"Pushprox-Version")
