@@ -30,18 +30,25 @@ _ENTRY = re.compile(
     r"|(?P<bare>[^\[\]]*)"
 )
 
+#: Characters of the longest address; a zone is the name of an interface.
+LONGEST = 64
+
 #: How many bits of IPv6 belong to one and the same: who has one address of such a
 #: network has all.
 SUBNET = 64
 
 
-@lru_cache(10_000)
 def addressFrom(text: str) -> Address | None:
     """
     @param text: an address of IPv4 or IPv6, which may have a zone.
     @return: the address, without its zone, and of IPv4 if it is one of these in
         the form of IPv6 (RFC 4291 section 2.5.5.2); L{None} for anything else.
     """
+    return _recall(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(10_000)
+def _recall(text: str) -> Address | None:
     try:
         address = ip_address(text)
     except ValueError:

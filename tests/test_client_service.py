@@ -356,6 +356,22 @@ class ServiceTests(ClientTestCase):
         self.assertIn(b"\r\nX-Frame-Options: deny\r\n", whisperer.heard)
         whisperer.hangUp()
 
+    def test_metricsConnections(self) -> None:
+        """
+        Those who read metrics have no more connections than they are given.
+        """
+        endpoint = serverFromString(self.net, "tcp:9369")
+        ownMetrics = OwnMetrics(endpoint, self.net, LateRegistry(), 2)
+        ownMetrics.startService()
+        for _ in range(5):
+            self.net.talk("10.0.0.2", 9369)
+        self.assertEqual(len(self.net.linesTo(9369)), 2)
+        asking = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+        talker = self.net.talk("10.0.0.2", 9369, asking)
+        self.assertEqual(talker.received[9:12], b"200")
+        ownMetrics.stopService()
+        self.net.settle()
+
     def test_metricsPassword(self) -> None:
         """
         Who has a password gets the metrics, and a denial is counted in them.

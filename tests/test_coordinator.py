@@ -1314,6 +1314,28 @@ class LimitTests(CoordinatorCase):
         self.refused(Full, lambda: self.poll("L2", name="t3"))
         self.assertNoResult(scrapes[3])
 
+    def test_instances(self) -> None:
+        """
+        Past the limit of a name a poll of one more instance is refused, also while
+        the others are between two polls; those go on, and so do other names. That
+        they are many is told once.
+        """
+        self.begin(instancesPerName=3)
+        with capturedLogs() as events:
+            for instance in (b"A", b"B", b"C"):
+                self.poll(instance, instance, set(), wait=1.0)
+            for _ in range(2):
+                error = self.refused(Full, lambda: self.poll("L", b"D", set()))
+                self.assertEqual((error.what, error.limit), ("instances of t1", 3))
+                self.passTime(1)
+        warnings = [e for e in events if e["log_level"] == LogLevel.warn]
+        self.assertEqual(len(warnings), 1)
+        self.assertEqual(self.refusedPolls, ["instances"] * 2)
+        self.poll("A", b"A", set())
+        self.poll("L", b"D", set(), name="t2")
+        self.passTime(45)
+        self.poll("L", b"D", set())
+
     def test_identities(self) -> None:
         """
         Past the limit of an identity its polls are refused, whatever they call

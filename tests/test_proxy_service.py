@@ -103,6 +103,7 @@ class OptionsTests(SynchronousTestCase):
             "--names.shared",
             "--limit.polls-per-identity=7",
             "--limit.names=8",
+            "--limit.instances-per-name=14",
             "--limit.connections=9",
             "--limit.connections-per-address=10",
             "--limit.requests-per-connection=11",
@@ -112,7 +113,9 @@ class OptionsTests(SynchronousTestCase):
             "--limit.body-time=13s",
         )
         self.assertEqual(options.timeouts.offset, 1.0)
-        self.assertEqual(options.rules, Rules(300.0, 0.0, 3.0, 2, 3, 4, 5, True, 7, 8))
+        self.assertEqual(
+            options.rules, Rules(300.0, 0.0, 3.0, 2, 3, 4, 5, True, 7, 8, 14)
+        )
         self.assertEqual(options["limit.name-length"], 6)
         self.assertEqual(
             options.limits,
@@ -178,6 +181,7 @@ class OptionsTests(SynchronousTestCase):
             ("limit.connections-per-address", "-1"),
             ("limit.names", "x"),
             ("limit.polls-per-identity", "x"),
+            ("limit.instances-per-name", "0"),
             ("limit.requests-per-connection", "x"),
             ("log.level", "loud"),
             ("log.format", "xml"),
@@ -222,6 +226,7 @@ class OptionsTests(SynchronousTestCase):
             ("limit.connections-per-address", "0"),
             ("limit.names", "20000"),
             ("limit.polls-per-identity", "0"),
+            ("limit.instances-per-name", "100"),
             ("limit.requests-per-connection", "0"),
             ("log.level", "info"),
             ("log.format", "logfmt"),

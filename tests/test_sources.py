@@ -20,6 +20,7 @@ from twisted.internet import address as ends
 from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.sources import (
+    LONGEST,
     Address,
     addressFrom,
     isIn,
@@ -62,6 +63,14 @@ class AddressTests(SynchronousTestCase):
             ("", None),
         ):
             self.assertEqual(addressFrom(text), expected, text)
+
+    def test_long(self) -> None:
+        """
+        What is longer than any address is none, and is not remembered.
+        """
+        address = "fe80::1%"
+        self.assertIsNotNone(addressFrom(address + "x" * (LONGEST - len(address))))
+        self.assertIsNone(addressFrom(address + "x" * LONGEST))
 
     def test_networks(self) -> None:
         """

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pushprox.webfile import WebFile
 
 
-# Few read metrics, and the client needs its open files for its work.
-_LIMITS = Limits(connections=100)
+#: Connections: few read metrics, and the client needs its files for its work.
+MOST = 100
 
 
 class _LateSite(Factory):
@@ -49,9 +49,12 @@ class _LateSite(Factory):
     guard: Guard | None = None
     reload: Callable[[], object] | None = None
 
-    def __init__(self, clock: IReactorTime, registry: LateRegistry) -> None:
+    def __init__(
+        self, clock: IReactorTime, registry: LateRegistry, limits: Limits
+    ) -> None:
         self.clock = clock
         self._registry = registry
+        self._limits = limits
 
     def buildProtocol(self, addr: Any) -> Protocol | None:
         """
@@ -73,10 +76,10 @@ class _LateSite(Factory):
         root.putChild(b"-", lifecycle)
         lifecycle.putChild(b"reload", Reload(self.reload))
         if self.guard is None:
-            return Site(root, self.clock, limits=_LIMITS)
+            return Site(root, self.clock, limits=self._limits)
         front = self.guard.before(partial(getChildForRequest, root))
         lines = self.guard.headLines
-        return Site(front, self.clock, limits=_LIMITS, moreLines=lines)
+        return Site(front, self.clock, limits=self._limits, moreLines=lines)
 
 
 class OwnMetrics(Service):
@@ -91,9 +94,14 @@ class OwnMetrics(Service):
         endpoint: IStreamServerEndpoint,
         clock: IReactorTime,
         registry: LateRegistry,
+        connections: int = MOST,
     ) -> None:
+        """
+        @param connections: how many there may be.
+        """
+        limits = Limits(connections=connections)
         self._endpoint = endpoint
-        self._factory = _LateSite(clock, registry)
+        self._factory = _LateSite(clock, registry, limits)
         self._port: IListeningPort | None = None
 
     def guardBy(self, file: WebFile, ledger: Ledger, work: Work) -> None:

@@ -22,7 +22,7 @@ from pushprox.client.credentials import FORMS, Credentials, CredentialsFile
 from pushprox.client.lines import Lines
 from pushprox.client.location import ProxyLocation
 from pushprox.client.measures import Measures
-from pushprox.client.ownmetrics import OwnMetrics
+from pushprox.client.ownmetrics import MOST, OwnMetrics
 from pushprox.client.policy import Policy
 from pushprox.client.polling import Pace, Polling
 from pushprox.client.scraping import Scraping
@@ -45,7 +45,7 @@ from pushprox.options import (
     webFlags,
     webParameters,
 )
-from pushprox.process import raiseFileLimit
+from pushprox.process import raiseFileLimit, roomBelow
 from pushprox.secrets import warnOfOpenFiles
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def makeService(
     """
     if reactor is None:
         from twisted.internet import reactor
-    raiseFileLimit()
+    files = raiseFileLimit()
     registry = LateRegistry()
     ledger = Ledger(registry, "client")
     program = Program(options)
@@ -321,7 +321,8 @@ def makeService(
     if not options["metrics-addr"]:
         return program
     endpoint = serverFromString(reactor, options["metrics-addr"])
-    ownMetrics = OwnMetrics(endpoint, reactor, registry)
+    connections = roomBelow(files, MOST)
+    ownMetrics = OwnMetrics(endpoint, reactor, registry, connections)
     if options["web.config.file"]:
         # Who does not use it need not have it in memory.
         from pushprox.passwords import Threads

@@ -115,6 +115,13 @@ class Options(BaseOptions):
             count,
         ],
         [
+            "limit.instances-per-name",
+            None,
+            "100",
+            "Client processes that poll for one name.",
+            lambda text: count(text, 1),
+        ],
+        [
             "limit.polls-per-identity",
             None,
             "0",
@@ -219,6 +226,7 @@ class Options(BaseOptions):
             queuedPerName=self["limit.queued-per-name"],
             queued=self["limit.queued"],
             shared=bool(self["names.shared"]),
+            instancesPerName=self["limit.instances-per-name"],
             pollsPerIdentity=self["limit.polls-per-identity"],
             names=self["limit.names"],
         )

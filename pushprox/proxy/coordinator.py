@@ -62,7 +62,7 @@ OUTCOMES = (
 
 
 #: What may be at its limit when a poll is refused, in one word each.
-POLL_LIMITS = ("identity", "names", "polls")
+POLL_LIMITS = ("identity", "instances", "names", "polls")
 
 
 @attrs.frozen
@@ -74,6 +74,7 @@ class Rules:
     @ivar warmup: how long after the start unknown names are waited for.
     @ivar receiptWait: how long a line has to show that it is alive.
     @ivar pollsPerInstance: parked polls of one instance.
+    @ivar instancesPerName: instances that poll for a name, or did a moment ago.
     @ivar pollsPerIdentity: parked polls of one identity, where polls have one; 0
         for any number.
     @ivar polls: parked polls in all.
@@ -93,6 +94,7 @@ class Rules:
     shared: bool = False
     pollsPerIdentity: int = 0
     names: int = 20000
+    instancesPerName: int = 100
 
 
 @attrs.define(eq=False)
@@ -368,6 +370,12 @@ class Coordinator:
         rules, who = self.rules, poll.identity
         if registration.lastSeen is None and self.names >= rules.names:
             limit, error = "names", Full("names known", rules.names)
+        elif (
+            poll.instance not in registration.instances
+            and len(registration.instances) >= rules.instancesPerName
+        ):
+            what = f"instances of {registration.name}"
+            limit, error = "instances", Full(what, rules.instancesPerName)
         elif oldest is None and self.parked >= rules.polls:
             limit, error = "polls", Full("polls parked", rules.polls)
         elif (

@@ -165,7 +165,8 @@ class Registration(Generic[_ScrapeT]):
         instance = self.instances.get(poll.instance)
         if instance is None:
             instance = self.instances[poll.instance] = Instance(poll.instance, self)
-            if self.contested:
+            # Once, however many there are to be.
+            if self.contested and len(self.instances) == 2:
                 self._log.warn(
                     "{count} instances poll as {name}: the one that has the name"
                     " keeps it, the others stand by",
