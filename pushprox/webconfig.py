@@ -15,17 +15,15 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 import attrs
-import yaml
 
 from pushprox.durations import duration
+from pushprox.sections import BOOLEANS, PEM, Section, readSections, shown
 from pushprox.sources import Network
-
-_T = TypeVar("_T")
 
 #: Go's names of what we can speak, and OpenSSL's. Those of TLS 1.3 are always
 #: spoken where TLS 1.3 is, as Go has it.
@@ -55,12 +53,6 @@ _CURVES = {
 # Go's programs also take TLS10 and TLS11.
 _VERSIONS = {"TLS12": 12, "TLS13": 13}
 
-#: As YAML 1.1 has them, which is what Go's programs read.
-BOOLEANS = {
-    **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On"), True),
-    **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off"), False),
-}
-
 #: Which headers can be set, and to what; to anything where that is empty.
 _HEADERS: dict[str, tuple[str, ...]] = {
     "Content-Security-Policy": (),
@@ -75,40 +67,7 @@ _BCRYPT = re.compile(
     r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
 )
 
-# How keys, users and the words of the format look. Whatever else stands in their
-# place may be a password, behind a space or a quote that is missing.
-_WORD = re.compile(r"[A-Za-z0-9_.@-]+")
-
-# Characters of the longest text that is shown whole. A token has more, and of what
-# has more so few are shown that the rest is not to be guessed.
-_LONGEST = 40
-_SHOWN = 20
-
-# What the parser quotes: a mark, or its own name for what comes next, such as
-# '<stream end>'; or else something of the file.
-_QUOTED = re.compile(r"('.'|'<[^']*>')|'[^']*'|\"[^\"]*\"")
-
 _ONE_LINE = re.compile(r"[\t\x20-\x7e]*")
-
-
-def cut(text: str) -> str:
-    """
-    @return: the beginning of what may be a token in the wrong place.
-    """
-    return text if len(text) <= _LONGEST else f"{text[:_SHOWN]}..."
-
-
-def _shown(text: object) -> str:
-    """
-    @return: the beginning of what stands in a file, as far as it can be no secret.
-    """
-    if text == "":
-        return "''"
-    word = _WORD.match(str(text))
-    beginning = word[0] if word else ""
-    if beginning == str(text):
-        return cut(beginning)
-    return f"{beginning[:_SHOWN]}..."
 
 
 @attrs.frozen
@@ -136,28 +95,6 @@ _CLIENT_AUTH = {
     # The name of RequireAnyClientCert in old files.
     "RequireClientCert": ClientAuth(True, True),
 }
-
-
-@attrs.frozen
-class PEM:
-    """
-    Where some PEM is.
-
-    @ivar key: what names it in the config file.
-    @ivar path: of its file; L{None} if it stands in the config file itself.
-    @ivar content: what is in it; L{None} if that was not read yet.
-    """
-
-    key: str
-    path: str | None = None
-    content: bytes | None = attrs.field(default=None, repr=False)
-
-    @property
-    def name(self) -> str:
-        """
-        What it is called in errors.
-        """
-        return self.key if self.path is None else f"{self.key}: {self.path}"
 
 
 @attrs.frozen
@@ -289,158 +226,6 @@ ReadMore = Callable[["Section", WebConfig, str], WebConfig]
 NOTHING_MORE: Mapping[str, ReadMore] = {}
 
 
-_TAG = "tag:yaml.org,2002:"
-
-
-class _Loader(yaml.SafeLoader):
-    """
-    Reads scalars as the text that they are, but for the empty ones: what they
-    mean is for us to say (a user may be called C{0123} or C{no}).
-    """
-
-    yaml_implicit_resolvers = {
-        first: [
-            (tag, pattern)
-            for tag, pattern in resolvers
-            if tag in (f"{_TAG}null", f"{_TAG}merge")
-        ]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    yaml_constructors = {
-        tag: construct
-        for tag, construct in yaml.SafeLoader.yaml_constructors.items()
-        # What fits none is said to be unknown by the last.
-        if tag in (*(f"{_TAG}{kind}" for kind in ("null", "str", "seq", "map")), None)
-    }
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """
-        @raise yaml.constructor.ConstructorError: if a key is there twice.
-        """
-        seen = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            # What is no text is refused below.
-            text = key.value if isinstance(key, yaml.ScalarNode) else id(key)
-            if text in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, "expected each key once", key.start_mark
-                )
-            seen.add(text)
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
-
-
-@attrs.frozen
-class Section:
-    """
-    Keys and their values, and where in the file they are.
-    """
-
-    where: str
-    entries: dict[Any, Any]
-
-    def refuse(self, key: object, expected: str) -> NoReturn:
-        """
-        @raise ValueError: that names the key.
-        """
-        raise ValueError(f"{self.where}{_shown(key)}: expected {expected}")
-
-    def onlyHas(self, keys: Iterable[str]) -> None:
-        """
-        @raise ValueError: if there is another.
-        """
-        for key in self.entries:
-            if key not in keys:
-                where = f"{self.where[:-1]}: " if self.where else ""
-                choices = ", ".join(keys)
-                got = _shown(key)
-                raise ValueError(f"{where}expected some of {choices}; got {got!r}")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """
-        Its keys, where these are names that somebody chose.
-
-        @raise ValueError: if one is no text, or none that can be shown.
-        """
-        for key in self.entries:
-            if not isinstance(key, str) or not key or not key.isprintable():
-                self.refuse(key, "a name")
-        return tuple(self.entries)
-
-    def section(self, key: str) -> Section:
-        """
-        @return: the section of this name; an empty one, if there is none.
-        """
-        value = self.entries.get(key)
-        if not isinstance(value, dict | None):
-            self.refuse(key, "a section with keys of its own")
-        return Section(f"{self.where}{cut(key)}.", value or {})
-
-    def sections(self, key: str) -> list[Section]:
-        """
-        @return: the list of sections of this name; an empty one, if there is none.
-        """
-        value = self.entries.get(key)
-        if value is None:
-            return []
-        if not isinstance(value, list) or not all(isinstance(e, dict) for e in value):
-            self.refuse(key, "a list of sections with keys of their own")
-        return [
-            Section(f"{self.where}{key}[{number}].", entry)
-            for number, entry in enumerate(value)
-        ]
-
-    def text(self, key: str) -> str:
-        """
-        @return: the text that stands there; empty, if there is none.
-        """
-        value = self.entries.get(key)
-        if not isinstance(value, str | None):
-            self.refuse(key, "text")
-        return value or ""
-
-    def texts(self, key: str) -> tuple[str, ...] | None:
-        """
-        @return: the list of texts that stands there, if there is one.
-        """
-        value = self.entries.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, list) or not all(isinstance(e, str) for e in value):
-            self.refuse(key, "a list of texts")
-        return tuple(value)
-
-    def oneOf(self, key: str, choices: Mapping[str, _T], default: str) -> _T:
-        """
-        @return: what the word that stands there is a name of.
-        """
-        return self._choose(key, self.text(key) or default, choices)
-
-    def someOf(self, key: str, choices: Mapping[str, _T]) -> list[_T]:
-        """
-        @return: the same for a list of words.
-        """
-        words = self.texts(key) or ()
-        return [self._choose(key, word, choices) for word in words]
-
-    def _choose(self, key: str, word: str, choices: Mapping[str, _T]) -> _T:
-        if word not in choices:
-            self.refuse(key, f"one of {', '.join(choices)}; got {_shown(word)!r}")
-        return choices[word]
-
-    def pem(self, key: str, fileKey: str, folder: str) -> PEM | None:
-        """
-        @param key: of the PEM itself.
-        @param fileKey: of the name of a file with it, which comes first.
-        """
-        if path := self.text(fileKey):
-            return PEM(f"{self.where}{fileKey}", os.path.join(folder, path))
-        if content := self.text(key):
-            return PEM(f"{self.where}{key}", None, content.encode("utf-8"))
-        return None
-
-
 def readWebConfig(
     text: bytes, path: str, more: Mapping[str, ReadMore] = NOTHING_MORE
 ) -> WebConfig:
@@ -452,27 +237,10 @@ def readWebConfig(
         not; one line that names the file, the key and what was expected.
     """
     try:
-        return _read(_parse(text), os.path.dirname(path), more)
+        document = readSections(text, "tls_server_config")
+        return _read(document, os.path.dirname(path), more)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-
-
-def _parse(text: bytes) -> Section:
-    try:
-        # No less safe than SafeLoader, of which it knows the tags for text alone.
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506
-    except yaml.YAMLError as error:
-        # Not all that it says: it quotes from the file.
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}: " if mark is not None else ""
-        problem = getattr(error, "problem", None) or "unreadable characters"
-        problem = _QUOTED.sub(lambda quoted: quoted[1] or "...", problem)
-        raise ValueError(f"{place}expected YAML: {problem}") from None
-    except RecursionError:
-        raise ValueError("expected YAML of reasonable depth") from None
-    if not isinstance(document, dict | None):
-        raise ValueError("expected YAML with a section like tls_server_config")
-    return Section("", document or {})
 
 
 def _read(document: Section, folder: str, more: Mapping[str, ReadMore]) -> WebConfig:
@@ -577,7 +345,7 @@ def _readHeaders(section: Section) -> tuple[tuple[str, str], ...]:
     for name, choices in _HEADERS.items():
         value = headers.text(name)
         if value and value not in (choices or (value,)):
-            headers.refuse(name, f"one of {', '.join(choices)}; got {_shown(value)!r}")
+            headers.refuse(name, f"one of {', '.join(choices)}; got {shown(value)!r}")
         if not _ONE_LINE.fullmatch(value):
             headers.refuse(name, "one line of ASCII text")
         if value:
@@ -592,12 +360,12 @@ def _readRateLimit(section: Section) -> RateLimit | None:
         interval = duration(every)
     except ValueError:
         section.refuse(
-            "interval", f"a duration like 15s or 1m30s, got {_shown(every)!r}"
+            "interval", f"a duration like 15s or 1m30s, got {shown(every)!r}"
         )
     burst = section.text("burst") or "0"
     # No more than Go's int has.
     if not (burst.isascii() and burst.isdigit() and len(burst) <= 18):
-        section.refuse("burst", f"a whole number, got {_shown(burst[:20])!r}")
+        section.refuse("burst", f"a whole number, got {shown(burst[:20])!r}")
     if not interval:
         return None
     if not int(burst):

@@ -32,7 +32,8 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from pushprox.authorities import Authorities
 from pushprox.certificates import alternativeNames, certificatesIn, identity, readFile
-from pushprox.webconfig import PEM, TLSServer
+from pushprox.sections import PEM
+from pushprox.webconfig import TLSServer
 
 _VERSIONS = {12: TLSVersion.TLSv1_2, 13: TLSVersion.TLSv1_3}
 

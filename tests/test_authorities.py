@@ -41,7 +41,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pushprox.authorities import NO_AUTHORITIES, Authorities, Revoked, Shown, dnsNames
 from pushprox.certificates import alternativeNames
-from pushprox.webconfig import PEM, Authority
+from pushprox.sections import PEM
+from pushprox.webconfig import Authority
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

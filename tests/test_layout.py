@@ -33,6 +33,8 @@ WITHOUT_TWISTED = (
     "pushprox.message",
     "pushprox.names",
     "pushprox.sources",
+    "pushprox.sections",
+    "pushprox.sources",
     "pushprox.webconfig",
     "pushprox.proxy.access",
     "pushprox.client.policy",

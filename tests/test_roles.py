@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from pushprox.credentials import makeToken
 from pushprox.proxy.access import PAGES, Asker, Bearer, Globs, Role
 from pushprox.proxy.roles import Roles, readRoles
-from pushprox.webconfig import PEM, Authority, WebConfig, readWebConfig
+from pushprox.sections import PEM
+from pushprox.webconfig import Authority, WebConfig, readWebConfig
 from tests.test_access import shown
 from tests.test_webconfig import HASH, PATH
 

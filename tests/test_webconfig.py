@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from pushprox.sections import PEM, Section
 from pushprox.webconfig import (
-    PEM,
     ClientAuth,
     RateLimit,
-    Section,
     TLSServer,
     WebConfig,
     readWebConfig,

@@ -16,8 +16,9 @@ import attrs
 
 from pushprox.names import canonicalName
 from pushprox.proxy.access import PAGES, Bearer, Globs, Role
+from pushprox.sections import BOOLEANS, Section, cut
 from pushprox.sources import Network, networkFrom
-from pushprox.webconfig import BOOLEANS, Authority, Section, WebConfig, cut
+from pushprox.webconfig import Authority, WebConfig
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
