@@ -1288,6 +1288,22 @@ class HangUpTests(ChannelTestCase):
 
 
 @implementer(IPushProducer)
+class SizeTests(ChannelTestCase):
+    """
+    What a line takes.
+    """
+
+    def test_attributes(self) -> None:
+        """
+        A line with a parked request has few enough attributes for Python to keep
+        them compactly, also if its requests are counted.
+        """
+        self.serve(Limits(requests=9))
+        self.talk(post(b"abc", b"/later"))
+        [line] = self.site.lines
+        self.assertLess(len(vars(line)), 30)
+
+
 class TurnTests(SynchronousTestCase):
     """
     Who sends much at once lets others have their turn.
