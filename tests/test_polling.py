@@ -645,6 +645,17 @@ class CutTests(CutTestCase):
         self.assertEqual(self.proxy.polls[-1].header(b"Prefer"), b"wait=1")
         self.assertServes()
 
+    def test_afterFewSeconds(self) -> None:
+        """
+        Where they are cut after a few seconds, they end before that: it is whole
+        seconds that the proxy is asked for.
+        """
+        self.cutAfter(3.0, Call.cut)
+        self.start()
+        self.net.pass_(60.0)
+        self.assertEqual(self.proxy.polls[-1].header(b"Prefer"), b"wait=2")
+        self.assertServes()
+
     def test_otherAges(self) -> None:
         """
         Cuts at different ages are no idle timeout.

@@ -9,6 +9,7 @@ the proxy for L{pushprox.client.uplink}.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from math import floor
 from random import uniform
 
 import attrs
@@ -287,7 +288,8 @@ class Polling(Service):
         self._cuts = [cut for cut in self._cuts if abs(cut - held) <= 0.1 * held]
         self._cuts.append(held)
         if len(self._cuts) == 3:
-            self._wait = max(HELD, 0.8 * min(self._cuts))
+            # In whole seconds, as the proxy is asked: rounded up, it might be too late.
+            self._wait = max(HELD, floor(0.8 * min(self._cuts)))
             self._cuts = []
             self._log.info(
                 "Polls are cut after {held:.0f} s by something between us and the"
