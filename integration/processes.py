@@ -92,14 +92,23 @@ async def until(
         await pause(every)
 
 
-def inReadme(key: str) -> list[str]:
+def codeInReadme(language: str) -> list[str]:
     """
-    @return: the blocks of YAML in the README that begin with this key, as they
-        are pasted.
+    @return: the blocks of code in this language that the README has, as they are
+        pasted.
     """
     readme = (HERE.parent / "README.rst").read_text("utf-8")
-    blocks = re.findall(rf"^   {key}:\n(?:\n| {{3}}.*\n)+", readme, re.MULTILINE)
-    return [dedent(block) for block in blocks]
+    blocks = re.findall(
+        rf"^\.\. code-block:: {language}\n\n((?: {{3}}.*\n|\n)+)", readme, re.MULTILINE
+    )
+    return [dedent(block).strip("\n") + "\n" for block in blocks]
+
+
+def inReadme(key: str) -> list[str]:
+    """
+    @return: those of YAML that begin with this key.
+    """
+    return [block for block in codeInReadme("yaml") if block.startswith(f"{key}:\n")]
 
 
 class Process(ProcessProtocol):
