@@ -169,23 +169,21 @@ class Guard:
             waits for what comes of a password.
         """
         config = self._file.config
-        wait = self._tooFast(config.rateLimit)
-        if wait:
+        limit = config.rateLimit
+        if limit is not None and (wait := self._tooFast(limit)):
             denial = later(TOO_FAST, 429, b"Too Many Requests", ceil(wait))
             return self._deny(request, denial)
         return self._admit(request, config, find)
 
-    def _tooFast(self, limit: RateLimit | None) -> float:
+    def _tooFast(self, limit: RateLimit) -> float:
         """
         @return: after how many seconds to try again; 0 for a request in time.
         """
-        if limit != self._limit:
+        if self._requests is None or limit != self._limit:
             self._limit = limit
-            self._requests = Bucket(limit.interval, limit.burst) if limit else None
-        if self._requests is None or self._requests.take(self._clock.seconds()):
-            return 0.0
-        assert limit is not None
-        return limit.interval
+            self._requests = Bucket(limit.interval, limit.burst)
+        isInTime = self._requests.take(self._clock.seconds())
+        return 0.0 if isInTime else limit.interval
 
     def _admit(self, request: Request, config: WebConfig, find: Find) -> IResource:
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import attrs
@@ -45,6 +45,11 @@ def _expression(glob: str) -> str:
         return first
     *between, last = others
     return "".join((first, *(f"(?>.*?{part})" for part in between), ".*", last))
+
+
+#: Decisions that are remembered, of all askers together: the same names are asked
+#: for again and again.
+REMEMBERED = 10_000
 
 
 class Globs:
@@ -212,15 +217,13 @@ class Access:
         """
         @param name: normalised.
         """
-        return self.roles is None or any(r.scrape.has(name) for r in self.roles)
+        return self.roles is None or _mayScrape(self, name)
 
     def mayPoll(self, name: str) -> bool:
         """
         @param name: normalised.
         """
-        return self.roles is None or any(
-            role.grantsPoll(self.asker, name) for role in self.roles
-        )
+        return self.roles is None or _mayPoll(self, name)
 
     @cached_property
     def mayScrapeAny(self) -> bool:
@@ -241,6 +244,16 @@ class Access:
         @param page: one of L{PAGES}.
         """
         return self.roles is None or any(page in role.pages for role in self.roles)
+
+
+@lru_cache(REMEMBERED)
+def _mayScrape(access: Access, name: str) -> bool:
+    return any(role.scrape.has(name) for role in access.roles or ())
+
+
+@lru_cache(REMEMBERED)
+def _mayPoll(access: Access, name: str) -> bool:
+    return any(role.grantsPoll(access.asker, name) for role in access.roles or ())
 
 
 EVERYTHING = Access()
