@@ -20,9 +20,9 @@ from pushprox.sources import networkOf, peerOf
 if TYPE_CHECKING:
     from pushprox.channel import Line
 
-#: Why lines are closed that did nothing wrong but be too many or take too long,
-#: in one word each.
-CLOSED = ("address", "displaced", "full", "overrun", "silent", "stuck")
+#: Why lines are closed that did nothing wrong but be too many, take too long, or
+#: agree with us on no TLS, in one word each.
+CLOSED = ("address", "displaced", "full", "overrun", "silent", "stuck", "tls")
 
 #: The part of all lines that is closed at once when there are too many: to look
 #: through them for each newcomer would be what an attacker wants.

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from OpenSSL.SSL import Error as TLSError
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -192,6 +193,8 @@ class Site(server.Site):
             self._sweep = None
         if not reason.check(ConnectionDone):
             self.lineBroke(line)
+        if reason.check(TLSError):
+            self.crowd.closed("tls")
         if self._closed is not None and not self.lines:
             closed, self._closed = self._closed, None
             closed.callback(None)

@@ -109,7 +109,8 @@ class End:
 
     def loseConnection(self) -> None:
         """
-        Close when all is sent and no producer is left.
+        Close when all is sent, and no producer waits to be asked for more, as in
+        Twisted.
         """
         if self.connected:
             self.disconnecting = True
@@ -164,12 +165,11 @@ class End:
             moved = True
         if self.out or not self.connected:
             return moved
-        if self._producer is not None:
-            if self._producerPaused or not self._streaming:
-                self._producerPaused = False
-                self._producer.resumeProducing()
-                return True
-        elif self.disconnecting:
+        if self._producer and (self._producerPaused or not self._streaming):
+            self._producerPaused = False
+            self._producer.resumeProducing()
+            return True
+        if self.disconnecting:
             self.fall(ConnectionDone(), ConnectionDone())
             return True
         return moved

@@ -241,9 +241,11 @@ class InjectionTests(AttackTestCase):
         ):
             request = with_(scrapeBytes(url), FOR_PROXY, SCRAPER)
             scrape = self.rig.talk(request)
-            self.assertIn(statusOf(heard(scrape)), (400, 401), url)
-            self.hangUp(scrape)
+            self.assertEqual(statusOf(heard(scrape)), 400, url)
+            self.rig.net.cut([scrape.transport])
             self.assertEqual(heard(self.parked), b"")
+        proxied = self.counted(PROXIED, code="400")
+        self.assertEqual(proxied + self.counted(REFUSED, code="400"), 6)
         self.scrapeSucceeds()
 
     def answered(self, answer: bytes) -> bytes:
@@ -287,6 +289,7 @@ class InjectionTests(AttackTestCase):
             self.assertIn(statusOf(got), (502, 504), answer)
             self.assertNotIn(b"X-Evil: y", got, answer)
             self.assertEqual(got.count(b"HTTP/1.1 "), 1, answer)
+        self.assertEqual(self.counted(REQUESTS, code="400", path="/push"), 8)
         self.scrapeSucceeds()
 
     def test_second(self) -> None:
@@ -296,6 +299,8 @@ class InjectionTests(AttackTestCase):
         got = self.answered(OK.replace(b"%b", b"$") + b"HTTP/1.1 200 OK\r\n\r\n")
         self.assertEqual(got.count(b"HTTP/1.1 "), 1)
         self.assertEqual(statusOf(got), 502)
+        broken = self.counted("pushprox_proxy_scrapes_total", outcome="broken")
+        self.assertEqual(broken, 1)
         self.scrapeSucceeds()
 
 
@@ -570,6 +575,15 @@ class TLSAttackTests(CertificateTestCase):
         self.assertEqual(statusOf(scraper.heard), 200)
         self.hangUpAll(good, bad, scraper)
 
+    def assertUnheard(self) -> None:
+        """
+        The one who tried is gone, and that is counted.
+        """
+        self.rig.net.settle()
+        self.assertEqual(self.rig.metric("pushprox_proxy_connections"), 0)
+        closed = "pushprox_proxy_closed_connections_total"
+        self.assertEqual(self.rig.metric(closed, why="tls"), 1)
+
     def test_strangersCA(self) -> None:
         """
         A certificate of a CA that nobody here knows gets no connection.
@@ -578,8 +592,7 @@ class TLSAttackTests(CertificateTestCase):
         stranger = trustme.CA().issue_cert("a.example")
         with self.assertRaises(ssl.SSLError):
             self.whisper(stranger).say(pollBytes(b"a.example"))
-        self.rig.net.settle()
-        self.rig.net.cut(self.rig.net.linesTo(self.rig.port))
+        self.assertUnheard()
 
     def test_downgrade(self) -> None:
         """
@@ -600,6 +613,6 @@ class TLSAttackTests(CertificateTestCase):
             Whisperer(self.rig.net, context, port=self.rig.port).say(
                 page(b"/-/healthy")
             )
-        self.rig.net.cut(self.rig.net.linesTo(self.rig.port))
+        self.assertUnheard()
         self.assertEqual(statusOf(self.ask(self.whisper(), page(b"/-/healthy"))), 200)
         self.rig.net.cut(self.rig.net.linesTo(self.rig.port))
