@@ -44,18 +44,32 @@ def readLine(path: str) -> bytes:
 def warnOfOpenFiles(*paths: str | None) -> None:
     """
     Tell the log of files that every user of this machine may read, though there
-    may be a secret in them.
+    may be a secret in them, or may exchange for another.
 
     @param paths: each once or more often, or L{None}. Of a link it is what it
-        leads to that counts.
+        leads to that is read, and either that is exchanged.
     """
     for path in dict.fromkeys(paths):
         # Who cannot read a file says so elsewhere.
         with suppress(OSError):
-            if path is not None and os.stat(path).st_mode & stat.S_IROTH:
-                _log.warn(
-                    "{path} may hold a secret, and every user of this machine can"
-                    " read it: chmod o-r {file}",
-                    path=path,
-                    file=os.path.realpath(path),
-                )
+            if path is not None:
+                _warnOf(path, os.path.realpath(path))
+
+
+def _warnOf(path: str, file: str) -> None:
+    if os.stat(path).st_mode & stat.S_IROTH:
+        _log.warn(
+            "{path} may hold a secret, and every user of this machine can read it:"
+            " chmod o-r {file}",
+            path=path,
+            file=file,
+        )
+    for folder in dict.fromkeys(map(os.path.dirname, (os.path.abspath(path), file))):
+        mode = os.stat(folder).st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            _log.warn(
+                "{path} may hold a secret, and every user of this machine can put"
+                " another in its place: chmod o-w {folder}",
+                path=path,
+                folder=folder,
+            )

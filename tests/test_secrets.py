@@ -120,6 +120,30 @@ class WarningTests(SynchronousTestCase):
         self.assertIn(f"warn {link} may hold", self.said[0])
         self.assertTrue(self.said[0].endswith(f"chmod o-r {path}"))
 
+    def test_exchangeable(self) -> None:
+        """
+        A file, a link, or what a link leads to that every user could exchange for
+        another is named with its folder; not where a user can only exchange his own.
+        """
+        for mode, said in ((0o755, 0), (0o1777, 0), (0o777, 1)):
+            folder = Path(self.mktemp()).absolute()
+            folder.mkdir()
+            key = folder / "key"
+            key.touch(0o600)
+            private, link = self.file(0o600), folder / "link"
+            link.symlink_to(private)
+            leads = Path(self.mktemp()).absolute()
+            leads.symlink_to(key)
+            folder.chmod(mode)
+            for path in (key, link, leads):
+                warnOfOpenFiles(str(path))
+                line = (
+                    f"warn {path} may hold a secret, and every user of this machine"
+                    f" can put another in its place: chmod o-w {folder}"
+                )
+                self.assertEqual(self.said, [line] * said)
+                self.said.clear()
+
     def test_missing(self) -> None:
         """
         What is not there can be read by nobody.
