@@ -95,8 +95,8 @@ class Line(Protocol):
     @ivar _farewell: the refusal that follows the reply to C{_answering}.
     @ivar _paused: whether a body is not to come for now.
     @ivar _ending: whether nothing is read any more.
-    @ivar _begun: while something is read, how many requests in it were answered,
-        or begun to be; one stands for more.
+    @ivar _hasBegun: while something is read, whether any request in it has begun
+        to be answered; L{None} otherwise.
     """
 
     site: Site
@@ -132,7 +132,7 @@ class Line(Protocol):
         self._ending = False
         self._closing = False
         self._advancing = False
-        self._begun: int | None = None
+        self._hasBegun: bool | None = None
 
     # The connection.
 
@@ -182,7 +182,7 @@ class Line(Protocol):
         """
         Set when the other side has to have done what is its turn to do.
         """
-        if self._ending or self._closing or self._begun is not None:
+        if self._ending or self._closing or self._hasBegun is not None:
             return
         limits = self.site.limits
         if self._unreadDue and self._answering is None:
@@ -272,10 +272,10 @@ class Line(Protocol):
                 # and a poll on it would be parked for ever.
                 self.site.crowd.closed("overrun")
                 self.abort()
-        self._begun = 0
+        self._hasBegun = False
         feeds = 0
         while data and not self._ending and self._farewell is None:
-            if feeds == FEEDS or (self._begun and self._receiving is None):
+            if feeds == FEEDS or (self._hasBegun and self._receiving is None):
                 self._waitTurn(data)
                 break
             if self._unparsed:
@@ -306,7 +306,7 @@ class Line(Protocol):
                 self._refuse(431, b"Request Header Fields Too Large")
                 break
             data = rest
-        self._begun = None
+        self._hasBegun = None
         if self._receiving is None and not self._inHead:
             self._parser = None
         self._await()
@@ -434,7 +434,7 @@ class Line(Protocol):
         self._receiving = request
         self._received = 0
         if self._answering is None and not self._unreadDue:
-            self._begun = 1
+            self._hasBegun = True
             self._answering = request
             request.ask()
         else:

@@ -666,6 +666,23 @@ class PipelineTests(ChannelTestCase):
         self.net.settle()
         self.assertEqual([len(body) for body in self.bodies(talker)], [100_001, 4])
 
+    def test_unreadBehind(self) -> None:
+        """
+        What waits behind a reply that is not read waits on when that is whole.
+        """
+        talker = self.talk(get(b"/a"))
+        self.say(talker, get() * 3)
+        talker.transport.pauseProducing()
+        (request,) = self.parking.parked
+        request.setHeader(b"Content-Length", b"100000")
+        request.write(b"x" * 100_000)
+        request.finish()
+        self.net.settle()
+        self.assertEqual(len(self.parking.asked), 1)
+        talker.transport.resumeProducing()
+        self.net.settle()
+        self.assertEqual(len(self.bodies(talker)), 4)
+
     def test_unreadAndMore(self) -> None:
         """
         So is who sends on and on meanwhile.

@@ -655,6 +655,21 @@ class CertificateTests(CertificateTestCase):
         self.assertNotIn(b"GET http", parked.heard)
         self.hangUpAll(line, parked, scraper)
 
+    def test_expiresUnderWay(self) -> None:
+        """
+        Nor is it good for a poll whose head came in time, and its body did not.
+        """
+        leaf = self.authority.issue_cert("a.example")
+        pem = leaf.cert_chain_pems[0].bytes()
+        until = x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
+        self.gate(TLS, at=until - 10)
+        line = self.whisper(leaf)
+        poll = pollBytes(b"a.example")
+        self.assertEqual(self.ask(line, poll[:-1]), b"")
+        self.rig.net.pass_(10)
+        self.assertEqual(statusOf(self.ask(line, poll[-1:])), 403)
+        self.hangUpAll(line)
+
     def test_revoked(self) -> None:
         """
         A certificate that its CA takes back is no good from the moment on in which
@@ -945,8 +960,15 @@ class AskerTests(GateTestCase):
         What askers may do is remembered of so many, and of more it is found out
         again.
         """
+        made: list[gate.Gate] = []
+
+        def keep(one: gate.Gate) -> None:
+            made.append(one)
+
+        self.patch(gate.Gate, "__attrs_post_init__", keep)
         self.patch(gate, "KEPT", 1)
         self.gate()
         for header, status in ((A, 403), (SCRAPER, 200), (B, 403), (SCRAPER, 200)):
             answer = self.rig.ask(with_(page(b"/clients"), FOR_OWNER, header))
             self.assertEqual(statusOf(answer), status)
+            self.assertEqual(len(made[0]._known), 1)

@@ -8,14 +8,21 @@ import re
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from twisted.internet.defer import execute
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from pushprox import guard
+from pushprox.credentials import digestOf
 from pushprox.guard import ATTEMPTS, LINES, REGAIN
+from pushprox.metrics import Ledger
 from pushprox.passwords import QUEUED, THREADS, Work
 from pushprox.request import HELD
 from pushprox.watched import LOOK_EVERY
+from pushprox.webconfig import WebConfig
+from pushprox.webfile import WebFile
 from tests.internet import Machine
 from tests.journeys import openLine
 from tests.rigs import (
@@ -547,6 +554,28 @@ class DoubtTests(GuardTestCase):
         talker = self.rig.talk(right)
         self.finish()
         self.assertEqual(statusOf(heard(talker)), 200)
+
+
+class RecalledTests(SynchronousTestCase):
+    """
+    Credentials that come again and again.
+    """
+
+    def test_many(self) -> None:
+        """
+        However somebody spells his token, no more than so many are recalled.
+        """
+        self.patch(guard, "RECALLED", 2)
+        path = Path(self.mktemp())
+        path.write_text("")
+        clock = Clock()
+        ledger = Ledger(CollectorRegistry(), "proxy")
+        one = guard.Guard(WebFile(str(path), clock), clock, ledger, execute)
+        config = WebConfig(tokens={digestOf(b"t"): "a"})
+        for spaces in range(1, 9):
+            isRight, _ = one._recall(config, b"Bearer%bt" % (b" " * spaces))
+            self.assertTrue(isRight)
+            self.assertLessEqual(len(one._rightful), 2)
 
 
 class AttemptsTests(GuardTestCase):
